@@ -35,7 +35,7 @@ class KeyStream:
         done = 0
         while done < n:
             take = min(n - done, len(_ZEROS))
-            done += self._cipher.update_into(memoryview(_ZEROS)[:take], memoryview(out)[done:])
+            done += self._cipher.update_into(memoryview(_ZEROS)[:take], out.data[done:])
         return out[:n]
 
     def generator(self) -> np.random.Generator:

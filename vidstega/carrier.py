@@ -1,0 +1,141 @@
+"""How one frame carries: which rows of its luma plane hold the mark, the salt, the header and the body.
+
+Every run's first frame begins with a band of rows for the run's mark; the first frame of run 0 goes on
+with bands for the salt and the header; all other rows, and all rows of all other frames, are body. Bands
+are whole multiples of 8 rows, as few as the method needs, so a reader that has not opened anything yet
+finds them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from vidstega.errors import CapacityError, PayloadError
+from vidstega.methods import Method, Plane
+from vidstega.payload import (
+    HEADER_BYTES,
+    MARK_BYTES,
+    SALT_BYTES,
+    Area,
+    Keys,
+    Layout,
+    derive_keys,
+    open_header,
+    open_mark,
+    salt_random,
+)
+
+_STEP = 8
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """A method on planes of one shape and depth.
+
+    Parameters
+    ----------
+    method : Method
+    size : (width, height) of the luma plane in samples
+    depth : bits per sample
+    """
+
+    method: Method
+    size: tuple[int, int]
+    depth: int
+
+    @cached_property
+    def _band_rows(self) -> dict[Area, int]:
+        sizes = {Area.MARK: MARK_BYTES, Area.SALT: SALT_BYTES, Area.HEADER: HEADER_BYTES}
+        return {area: self._rows_for(8 * n) for area, n in sizes.items()}
+
+    def _rows_for(self, bits: int) -> int:
+        width, height = self.size
+        for rows in range(_STEP, height, _STEP):
+            if self.method.capacity((rows, width), self.depth) >= bits:
+                return rows
+        raise CapacityError(
+            f"frames of {width}x{height} are too small for method {self.method.name!r}: "
+            f"no band of rows takes {bits} bits; use a larger video"
+        )
+
+    def bands(self, run: int, frame: int) -> dict[Area, slice]:
+        """Rows of each area in frame `frame` of run `run`."""
+        areas = () if frame else (Area.MARK,) if run else (Area.MARK, Area.SALT, Area.HEADER)
+        rows, at = {}, 0
+        for area in areas:
+            rows[area] = slice(at, at + self._band_rows[area])
+            at += self._band_rows[area]
+        if at >= self.size[1]:
+            raise CapacityError(
+                f"frames of {self.size[0]}x{self.size[1]} are too small: {at} rows go to the header, "
+                "none are left; use a larger video"
+            )
+        return {**rows, Area.BODY: slice(at, self.size[1])}
+
+    def most_bytes(self, alpha: float = 1.0) -> int:
+        """Bytes a whole frame takes at `alpha` bits per sample at the most."""
+        width, height = self.size
+        return int(min(self.method.capacity((height, width), self.depth), alpha * width * height)) // 8
+
+    def body_bytes(self, frame_bytes: int, run: int, frame: int) -> int:
+        """Bytes of the body this frame holds where a whole frame holds `frame_bytes`."""
+        width, height = self.size
+        rows = self.bands(run, frame)[Area.BODY]
+        count = rows.stop - rows.start
+        room = self.method.capacity((count, width), self.depth) // 8
+        return min(room, frame_bytes * count // height)
+
+    def run_bytes(self, frame_bytes: int, run: int, frames: int) -> int:
+        """Bytes of the body that the first `frames` frames of a run hold."""
+        if not frames:
+            return 0
+        return self.body_bytes(frame_bytes, run, 0) + (frames - 1) * self.body_bytes(frame_bytes, run, 1)
+
+    def fit(self, stream_bytes: int, lengths: Sequence[int], most: int) -> int | None:
+        """The smallest `frame_bytes` up to `most` at which runs of these lengths hold the stream."""
+
+        def held(frame_bytes: int) -> int:
+            first = self.run_bytes(frame_bytes, 0, lengths[0])
+            start, plain = self.body_bytes(frame_bytes, 1, 0), self.body_bytes(frame_bytes, 1, 1)
+            return first + (len(lengths) - 1) * start + (sum(lengths[1:]) - len(lengths) + 1) * plain
+
+        if held(most) < stream_bytes:
+            return None
+        low, high = 1, most
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if held(middle) < stream_bytes else (low, middle)
+        return low
+
+    def write(self, plane: Plane, keys: Keys, run: int, frame: int, contents: dict[Area, bytes]) -> None:
+        """Embed the contents of a frame's areas into its luma plane, in place."""
+        for area, rows in self.bands(run, frame).items():
+            data = np.frombuffer(contents[area], np.uint8)
+            self.method.embed(plane[rows], data, keys.random(area, run, frame), self.depth)
+
+    def read_body(self, plane: Plane, keys: Keys, run: int, frame: int, frame_bytes: int) -> bytes:
+        """The body bytes of a frame."""
+        return self._read(plane, keys, Area.BODY, run, frame, self.body_bytes(frame_bytes, run, frame))
+
+    def read_mark(self, plane: Plane, keys: Keys, runs: int, expected: int) -> tuple[int, int] | None:
+        """(ordinal, frames) if a run of this message starts with this frame."""
+        return open_mark(keys, runs, self._read(plane, keys, Area.MARK, 1, 0, MARK_BYTES), expected)
+
+    def read_header(self, plane: Plane, key: str | bytes) -> tuple[Keys, Layout]:
+        """Keys and layout if run 0 starts with this frame; PayloadError if not."""
+        try:
+            rows = self.bands(0, 0)[Area.SALT]
+        except CapacityError:
+            raise PayloadError from None
+        salt = self.method.extract(plane[rows], SALT_BYTES, salt_random(), self.depth)
+        keys = derive_keys(key, salt.tobytes())
+        return keys, open_header(keys, self._read(plane, keys, Area.HEADER, 0, 0, HEADER_BYTES))
+
+    def _read(self, plane: Plane, keys: Keys, area: Area, run: int, frame: int, size: int) -> bytes:
+        rows = self.bands(run, frame)[area]
+        data = self.method.extract(plane[rows], size, keys.random(area, run, frame), self.depth)
+        return data.tobytes()

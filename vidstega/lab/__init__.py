@@ -1,0 +1,1 @@
+"""What the notebooks drive: covers, measurements, the stress matrix and its report."""

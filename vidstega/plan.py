@@ -1,0 +1,350 @@
+"""Packet table + payload size -> a plan: which frames carry, what is copied, what is coded again.
+
+Pure functions and frozen dataclasses; no file is opened here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstega import h264
+from vidstega.carrier import Carrier
+from vidstega.errors import CapacityError, InputError, ParameterError, UnsupportedError
+from vidstega.video import DISCARD, IDR, KEY, NO_TIME, SAFE, Scan
+
+Spread = str | float
+
+SEGMENT_FRAMES = 24
+"""A segment of a transcode is at least so long, if the key frames allow."""
+
+LOSSLESS_RATIO = 0.4
+"""Size of a losslessly coded natural video over its raw size, roughly; decides splice or transcode."""
+
+_SPLICES_INTO = ("mp4", "mov", "matroska", "mpegts", "flv")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Frames that one task decodes and writes, or reads back.
+
+    Parameters
+    ----------
+    first, stop : packets [first, stop) to decode
+    pts : times of the frames wanted, in order
+    run, frame : ordinal of the run the first of them is in, and its number in that run
+    carrying : how many of the frames carry; they are the first ones
+    offset : where in the sealed stream the first of them starts
+    """
+
+    index: int
+    first: int
+    stop: int
+    pts: NDArray[np.int64] = field(repr=False)
+    run: int
+    frame: int
+    carrying: int
+    offset: int
+    replaced: tuple[int, int] = (0, 0)
+    run_frames: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an embedding does with each packet.
+
+    ``mode`` is "splice" or "transcode" and ``reason`` says why. A splice replaces the packets in each
+    part's ``replaced`` and copies the others; a transcode replaces all of the video's packets.
+    """
+
+    mode: str
+    reason: str
+    parts: tuple[Part, ...]
+    runs: int
+    carrying: int
+    frames: int
+    frame_bytes: int
+    sealed_bytes: int
+
+    @property
+    def coded(self) -> int:
+        """Frames that are written anew."""
+        return sum(len(part.pts) for part in self.parts)
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes a payload's sealed form may have at one spread, and in how many frames."""
+
+    frames: int
+    sealed_bytes: int
+
+
+def check_spread(spread: Spread) -> Spread:
+    """ParameterError unless `spread` is "fewest", "all" or an alpha in (0, 1]."""
+    if isinstance(spread, str) and spread in ("fewest", "all"):
+        return spread
+    if isinstance(spread, int | float) and not isinstance(spread, bool) and 0 < spread <= 1:
+        return float(spread)
+    raise ParameterError(
+        f'spread={spread!r} is none of "fewest", "all" and a number of bits per sample, 0 < alpha <= 1'
+    )
+
+
+def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
+    """Why this video cannot be spliced, or None if it can with pictures of raw samples."""
+    if scan.codec != "h264":
+        return f"the video is {scan.codec}; only H.264 has a way to store raw samples"
+    if container is not None and container not in _SPLICES_INTO:
+        return f"{container} does not hold H.264"
+    if scan.sets is None or len(scan.sps) != 1:
+        return f"the stream has {len(scan.sps)} sequence parameter sets; a splice needs one"
+    if scan.sets.length_size in (1, 2):
+        return "its NAL units are too short for a raw picture"
+    sps = h264.parse_sps(scan.sps[0])
+    if obstacle := sps.obstacle():
+        return obstacle
+    if free_pps_id(scan) is None:
+        return "no picture parameter set id is free"
+    if (scan.packets["pts"] == NO_TIME).any():
+        return "frames have no timestamp"
+    if (scan.packets["flags"] & DISCARD).any():
+        return "an edit list hides frames"
+    if not any(True for _ in _gops(scan)):
+        return "no group of pictures can be cut out"
+    return None
+
+
+def free_pps_id(scan: Scan) -> int | None:
+    """A picture parameter set id nobody uses, or None. High ids first: encoders count from 0."""
+    return next((i for i in range(255, 0, -1) if i not in scan.pps_ids), None)
+
+
+# -- groups of pictures ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Gop:
+    """Packets [start, stop) up to an IDR or the end; its tails may be replaced from any packet in `cuts`."""
+
+    start: int
+    stop: int
+    bytes: int
+    cuts: NDArray[np.int64]
+
+    def cut_for(self, frames: int) -> int | None:
+        """Where to cut for a tail of at least `frames`."""
+        fitting = self.cuts[self.stop - self.cuts >= frames]
+        return int(fitting[-1]) if len(fitting) else None
+
+
+def _gops(scan: Scan) -> Iterator[_Gop]:
+    """Groups that can be cut out: their pictures are shown after all before and before all after.
+
+    Left alone are groups that touch raw pictures, which may be another message.
+    """
+    packets, raw = scan.packets, scan.raw_pictures
+    pts = packets["pts"]
+    starts = np.flatnonzero(packets["flags"] & (IDR | KEY) == IDR | KEY)
+    if not len(starts) or starts[0] != 0:
+        return
+    before = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(pts)])
+    after = np.concatenate([np.minimum.accumulate(pts[::-1])[::-1], [np.iinfo(np.int64).max]])
+    can_cut = before <= after  # before[m]: latest shown of packets [0, m); after[m]: earliest of [m, end)
+    for start, stop in zip(starts, [*starts[1:], len(packets)], strict=True):
+        if not (can_cut[start] and can_cut[stop]) or raw[max(start - 1, 0) : stop + 1].any():
+            continue
+        cuts = start + np.flatnonzero(can_cut[start:stop])
+        yield _Gop(int(start), int(stop), int(packets["size"][start:stop].sum()), cuts)
+
+
+# -- planning -------------------------------------------------------------------------------------------
+
+
+def make_plan(
+    scan: Scan,
+    carrier: Carrier,
+    stream_bytes: int,
+    spread: Spread,
+    container: str,
+    *,
+    avoid: frozenset[int] = frozenset(),
+    no_splice: str | None = None,
+) -> Plan:
+    """Decide where a sealed stream goes.
+
+    Parameters
+    ----------
+    avoid : first packets of groups that turned out damaged
+    no_splice : why not to splice, if that is known already
+
+    Raises
+    ------
+    CapacityError
+        With what is needed, what there is, and the way out.
+    """
+    obstacle = no_splice or splice_obstacle(scan, container)
+    if obstacle is None and spread == "all":
+        obstacle = 'spread="all" lets every frame carry'
+    most = carrier.most_bytes(1.0 if isinstance(spread, str) else spread)
+    if not most:
+        raise ParameterError(
+            f"spread={spread} is less than a byte in {carrier.size[0]}x{carrier.size[1]} samples"
+        )
+    if obstacle is None:
+        plan = _splice(scan, carrier, stream_bytes, most, avoid)
+        if plan is not None and plan.coded <= LOSSLESS_RATIO * plan.frames:
+            return plan
+        obstacle = (
+            "the cuttable groups are too small for the payload"
+            if plan is None
+            else f"{plan.coded} raw frames of {plan.frames} would be larger than coding all again"
+        )
+    return _transcode(scan, carrier, stream_bytes, most, spread, obstacle)
+
+
+def _splice(scan: Scan, carrier: Carrier, stream_bytes: int, most: int, avoid: frozenset[int]) -> Plan | None:
+    gops = [gop for gop in _gops(scan) if gop.start not in avoid]
+    chosen = _choose(gops, carrier, stream_bytes, most, scan)
+    if chosen is None:
+        return None
+    chosen.sort(key=lambda cut: cut[1])
+    lengths = [gop.stop - cut for gop, cut in chosen]
+    frame_bytes = carrier.fit(stream_bytes, lengths, most)
+    if frame_bytes is None:
+        return None
+    parts, offset = [], 0
+    for run, ((gop, cut), frames) in enumerate(zip(chosen, lengths, strict=True)):
+        pts = np.sort(scan.packets["pts"][cut : gop.stop])
+        parts.append(Part(run, gop.start, gop.stop, pts, run, 0, frames, offset, (cut, gop.stop), frames))
+        offset += carrier.run_bytes(frame_bytes, run, frames)
+    reason = "the stream can be cut at its key frames"
+    return Plan(
+        "splice", reason, tuple(parts), len(parts), sum(lengths), len(scan.packets), frame_bytes, stream_bytes
+    )
+
+
+def _choose(
+    gops: Sequence[_Gop], carrier: Carrier, stream_bytes: int, most: int, scan: Scan
+) -> list[tuple[_Gop, int]] | None:
+    """Groups and cuts that hold the stream: whole long groups first, then the cheapest tail for the rest."""
+    chosen: list[tuple[_Gop, int]] = []
+    first, start, plain = (
+        carrier.body_bytes(most, 0, 0),
+        carrier.body_bytes(most, 1, 0),
+        carrier.body_bytes(most, 1, 1),
+    )
+    left, queue = stream_bytes, sorted(gops, key=lambda gop: gop.start - gop.stop)
+    head = first  # the smallest area comes first, whichever run turns out to be run 0
+    raw = h264.parse_sps(scan.sps[0]).raw_bytes
+    while left > 0:
+        frames = 1 + max(0, -(-(left - head) // plain))
+        tails = [(gop, cut) for gop in queue if (cut := gop.cut_for(frames)) is not None]
+        if tails:
+            chosen.append(min(tails, key=lambda tail: _cost(tail[0], tail[1], raw)))
+            return chosen
+        if not queue:
+            return None
+        gop, *queue = queue
+        chosen.append((gop, gop.start))
+        left -= head + (gop.stop - gop.start - 1) * plain
+        head = start
+    return chosen
+
+
+def _cost(gop: _Gop, cut: int, raw_bytes: int) -> tuple[float, int]:
+    """Frames to decode on the way, raw frames to write (each worth three), and bytes to parse."""
+    lead, tail = cut - gop.start, gop.stop - cut
+    return lead + 3 * tail + gop.bytes / (0.2 * raw_bytes), gop.start
+
+
+def _transcode(
+    scan: Scan, carrier: Carrier, stream_bytes: int, most: int, spread: Spread, reason: str
+) -> Plan:
+    check_transcodable(scan)
+    pts = scan.pts
+    frames = len(pts)
+    room = carrier.run_bytes(most, 0, frames)
+    if room < stream_bytes:
+        raise CapacityError(_too_large(stream_bytes, room, frames, spread, carrier))
+    plain = carrier.body_bytes(most, 0, 1)
+    fewest = 1 + max(0, -(-(stream_bytes - carrier.body_bytes(most, 0, 0)) // plain))
+    carrying = frames if spread == "all" else fewest
+    frame_bytes = carrier.fit(stream_bytes, [carrying], most)
+    assert frame_bytes is not None
+    parts = [_segment(carrier, part, carrying, frame_bytes) for part in segments(scan, SEGMENT_FRAMES)]
+    return Plan("transcode", reason, tuple(parts), 1, carrying, frames, frame_bytes, stream_bytes)
+
+
+def _segment(carrier: Carrier, part: Part, carrying: int, frame_bytes: int) -> Part:
+    """A stretch of run 0, knowing what it carries."""
+    count = min(max(carrying - part.frame, 0), len(part.pts))
+    offset = carrier.run_bytes(frame_bytes, 0, part.frame) if count else 0
+    return Part(
+        part.index, part.first, part.stop, part.pts, 0, part.frame, count, offset,
+        (part.first, part.stop), carrying,
+    )  # fmt: skip
+
+
+def carrying_segments(scan: Scan, carrier: Carrier, carrying: int, frame_bytes: int) -> list[Part]:
+    """The stretches of a transcoded video's one run, for reading."""
+    parts = (_segment(carrier, part, carrying, frame_bytes) for part in segments(scan, SEGMENT_FRAMES))
+    return [part for part in parts if part.carrying]
+
+
+def check_transcodable(scan: Scan) -> None:
+    """Refuse by name what cannot come out of a transcode with the times it went in with."""
+    if (scan.packets["pts"][scan.shown] == NO_TIME).any():
+        raise UnsupportedError(f"{scan.path} has frames without a timestamp; remux it first, e.g. to .mkv")
+    pts = scan.pts
+    if not len(pts):
+        raise InputError(f"{scan.path} shows no frame")
+    if (np.diff(pts) <= 0).any():
+        raise UnsupportedError(f"{scan.path} shows several frames at one time")
+
+
+def segments(scan: Scan, least: int) -> Iterator[Part]:
+    """Cut the whole video at packets that decoding can start at, `least` frames or more apart.
+
+    Frames of an open group that are shown before its key frame belong to the segment before.
+    """
+    packets, pts = scan.packets, scan.pts
+    shown_at = packets["pts"]
+    keys = np.flatnonzero((packets["flags"] & SAFE != 0) & scan.shown)
+    starts, cuts = [0], [0]
+    for key in keys[1:]:
+        at = int(np.searchsorted(pts, shown_at[key]))
+        if at - cuts[-1] >= least:
+            starts.append(int(key))
+            cuts.append(at)
+    if len(cuts) > 1 and len(pts) - cuts[-1] < least // 2:
+        starts.pop(), cuts.pop()
+    by_time = np.argsort(shown_at, kind="stable")
+    last_packet = np.maximum.accumulate(by_time)  # latest packet among those shown up to here
+    times = shown_at[by_time]
+    for index, (start, cut) in enumerate(zip(starts, cuts, strict=True)):
+        end = cuts[index + 1] if index + 1 < len(cuts) else len(pts)
+        within = int(np.searchsorted(times, pts[end - 1], side="right")) - 1
+        stop = len(packets) if end == len(pts) else int(last_packet[within]) + 1
+        yield Part(index, start, stop, pts[cut:end], 0, cut, 0, 0, (start, stop))
+
+
+def room(scan: Scan, carrier: Carrier, spread: Spread, container: str) -> Room:
+    """How much fits at this spread, whatever the mode."""
+    most = carrier.most_bytes(1.0 if isinstance(spread, str) else spread)
+    frames = int(scan.shown.sum())
+    return Room(frames, carrier.run_bytes(most, 0, frames))
+
+
+def _too_large(needed: int, has: int, frames: int, spread: Spread, carrier: Carrier) -> str:
+    fullest = carrier.run_bytes(carrier.most_bytes(), 0, frames)
+    way_out = "use a longer or larger video"
+    if fullest >= needed:
+        way_out += ' or spread="fewest"'
+    return (
+        f"the payload needs {8 * needed:,} bits with its seal, capacity is {8 * has:,} bits "
+        f"in {frames:,} frames at spread={spread!r}; {way_out}"
+    )

@@ -1,0 +1,261 @@
+"""Packets in, packets out: one pass over the cover, its carrying packets exchanged for parts.
+
+Nothing is decided here. All other streams, the metadata, chapters, attachments and every timestamp are
+copied; what the container cannot hold is named, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from numpy.typing import NDArray
+
+from vidstega.errors import OutputError, ParameterError, UnsupportedError
+from vidstega.video import KEY, NO_TIME, Lossless, Packets, Scan, configure, is_cover_art, reading
+
+_CONTAINERS = {
+    ".mp4": "mp4",
+    ".m4v": "mp4",
+    ".mov": "mov",
+    ".mkv": "matroska",
+    ".webm": "webm",
+    ".ts": "mpegts",
+    ".flv": "flv",
+}
+_HEADER_IN_EXTRADATA = {"mp4", "mov", "matroska", "webm", "flv"}
+# libav's interleaver holds packets until every stream has one, for ten seconds if left alone.
+_INTERLEAVE_US = 500_000
+
+
+@dataclass(frozen=True)
+class Written:
+    """A part on disk: its packets one after the other in `path`, and a row for each."""
+
+    path: Path
+    packets: Packets
+    extradata: bytes
+    digests: NDArray[np.uint64]
+    """Of the frames as they were handed to the coder, in order; empty unless asked for."""
+    seconds: dict[str, float]
+
+
+def container_of(path: Path) -> str:
+    """The container an output's extension asks for."""
+    try:
+        return _CONTAINERS[path.suffix.lower()]
+    except KeyError:
+        raise ParameterError(
+            f"{path.name}: the extension {path.suffix or '(none)'} says no container that can be written; "
+            f"use one of {' '.join(_CONTAINERS)}"
+        ) from None
+
+
+def wants_header(container: str) -> bool:
+    """Whether this container keeps a codec's header apart from its packets."""
+    return container in _HEADER_IN_EXTRADATA
+
+
+def left_out(scan: Scan, container: str, lossless: Lossless | None) -> list[str]:
+    """What of the cover this container cannot hold, found out by trying; nothing is written.
+
+    Raises
+    ------
+    UnsupportedError
+        If it cannot hold the carrying video itself.
+    """
+    notes = []
+    with reading(scan.path) as source:
+        for stream in source.streams:
+            if stream.index == scan.index:
+                if lossless is None and not _holds(container, stream):
+                    raise UnsupportedError(f"{container} cannot hold this {scan.codec} video; use .mkv")
+            elif not _holds(container, stream):
+                info = next(info for info in scan.streams if info.index == stream.index)
+                notes.append(f"stream {info}: {container} cannot hold it")
+    return notes
+
+
+def _holds(container: str, stream: Any) -> bool:
+    try:
+        with av.open(BytesIO(), "w", format=container) as trial:
+            _add_copy(trial, stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _add_copy(output: OutputContainer, stream: Any) -> Any:
+    copy = output.add_stream_from_template(stream, opaque=True)
+    copy.metadata.update(stream.metadata)
+    copy.disposition = stream.disposition
+    if stream.time_base:
+        copy.time_base = stream.time_base
+    return copy
+
+
+def mux(
+    scan: Scan,
+    target: Path,
+    container: str,
+    parts: Iterable[tuple[tuple[int, int], Written]],
+    *,
+    extradata: bytes | None,
+    lossless: Lossless | None,
+    matrix: bytes | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
+    """Write `target`: the cover's packets, each replaced range of the carrying stream exchanged for its part.
+
+    Parameters
+    ----------
+    parts : pairs of (packets [start, stop) replaced, part), in order; a part is deleted once it is in
+    extradata : the carrying stream's, with one parameter set more, for a splice
+    lossless : how the carrying stream was coded, for a transcode
+    matrix : display matrix (9 little-endian int32) to set on a transcoded stream
+
+    Raises
+    ------
+    OutputError
+        If the disk is full or the container refuses a packet.
+    """
+    try:
+        with reading(scan.path) as source, _open_output(target, container, source, scan) as output:
+            copies = _streams(source, output, scan, container, extradata, lossless, matrix)
+            output.metadata.update(source.metadata)
+            output.set_chapters(source.chapters())
+            carrying = copies[scan.index]
+            for item in _merge(source, scan, set(copies), parts, progress):
+                if isinstance(item, Packet):
+                    item.stream = copies[item.stream_index]
+                else:
+                    item = _new_packet(item, carrying, scan.time_base)
+                output.mux_one(item)
+    except (av.error.FFmpegError, OSError) as error:
+        raise OutputError(f"{target.parent} cannot be written: {os.strerror(error.errno or 0)}") from None
+    _check_whole(target)
+
+
+def _open_output(target: Path, container: str, source: InputContainer, scan: Scan) -> OutputContainer:
+    options = {"max_interleave_delta": str(_INTERLEAVE_US)}
+    if container in ("mp4", "mov"):
+        options["movie_timescale"] = str(_movie_timescale(source, scan))
+    if container == "mpegts":
+        options["mpegts_copyts"] = "1"
+    return av.open(str(target), "w", format=container, options=options, metadata_errors="ignore")
+
+
+def _movie_timescale(source: InputContainer, scan: Scan) -> int:
+    """A timescale in which edit lists of every track come out exact; the video's if there is none."""
+    bases = [s.time_base.denominator for s in source.streams if s.time_base and not is_cover_art(s)]
+    common = math.lcm(*bases)
+    return common if common < 1 << 31 else scan.time_base.denominator
+
+
+def _streams(
+    source: InputContainer,
+    output: OutputContainer,
+    scan: Scan,
+    container: str,
+    extradata: bytes | None,
+    lossless: Lossless | None,
+    matrix: bytes | None,
+) -> dict[int, Any]:
+    copies: dict[int, Any] = {}
+    for stream in source.streams:
+        if stream.index != scan.index:
+            if _holds(container, stream):
+                copies[stream.index] = _add_copy(output, stream)
+        elif lossless is not None:
+            copies[stream.index] = _add_coded(output, stream, lossless, matrix)
+        else:
+            copies[stream.index] = _add_copy(output, stream)
+            copies[stream.index].codec_context.extradata = extradata
+    return copies
+
+
+def _add_coded(output: OutputContainer, stream: Any, lossless: Lossless, matrix: bytes | None) -> Any:
+    coded = output.add_stream(lossless.codec, rate=stream.average_rate or Fraction(25))
+    configure(coded.codec_context, stream.codec_context, lossless, stream.average_rate)
+    coded.codec_context.time_base = coded.time_base = stream.time_base
+    coded.metadata.update({k: v for k, v in stream.metadata.items() if k.lower() != "encoder"})
+    coded.disposition = stream.disposition
+    if matrix is not None:
+        coded.set_display_matrix(np.frombuffer(matrix, "<i4").tolist())
+    return coded
+
+
+def _merge(
+    source: InputContainer,
+    scan: Scan,
+    wanted: set[int],
+    parts: Iterable[tuple[tuple[int, int], Written]],
+    progress: Callable[[int], None] | None,
+) -> Iterator[Packet[Any] | tuple[np.void, bytes]]:
+    """The source's packets in file order; a new one in the place of each that is replaced."""
+    ranges = iter(parts)
+    (start, stop), fresh = _next_part(ranges)
+    ordinal = -1
+    for packet in source.demux():
+        if not packet.size or packet.stream_index not in wanted:
+            continue
+        if packet.stream_index != scan.index:
+            yield packet
+            continue
+        ordinal += 1
+        if progress is not None:
+            progress(1)
+        if not start <= ordinal < stop:
+            yield packet
+            continue
+        if (new := next(fresh, None)) is not None:
+            yield new
+        if ordinal == stop - 1:
+            yield from fresh
+            (start, stop), fresh = _next_part(ranges)
+    yield from fresh
+    for _, written in ranges:
+        yield from _packets_of(written)
+
+
+def _next_part(
+    ranges: Iterator[tuple[tuple[int, int], Written]],
+) -> tuple[tuple[int, int], Iterator[tuple[np.void, bytes]]]:
+    item = next(ranges, None)
+    return ((-1, -1), iter(())) if item is None else (item[0], _packets_of(item[1]))
+
+
+def _packets_of(written: Written) -> Iterator[tuple[np.void, bytes]]:
+    with written.path.open("rb") as part:
+        for row in written.packets:
+            yield row, part.read(int(row["size"]))
+    written.path.unlink()
+
+
+def _new_packet(item: tuple[np.void, bytes], stream: Any, time_base: Fraction) -> Packet[Any]:
+    row, data = item
+    packet: Packet[Any] = Packet(data)
+    packet.stream, packet.time_base = stream, time_base
+    packet.pts = int(row["pts"])
+    packet.dts = None if row["dts"] == NO_TIME else int(row["dts"])
+    packet.duration = int(row["duration"])
+    packet.is_keyframe = bool(row["flags"] & KEY)
+    return packet
+
+
+def _check_whole(target: Path) -> None:
+    """A disk that fills up while the file is closed leaves no error behind, only less space."""
+    with target.open("r+b") as file:
+        os.fsync(file.fileno())

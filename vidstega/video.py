@@ -1,0 +1,590 @@
+"""Everything that touches PyAV for reading and coding: open, scan, decode a span, code without loss.
+
+Frames are counted from 0 in the order they are shown, `stop` is exclusive, and times are integers in the
+stream's own time base. FFmpeg's planes are seen as NumPy views, never through RGB.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.codec.context
+import av.error
+import av.logging
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from vidstega import h264
+from vidstega.errors import InputError, UnsupportedError
+
+NO_TIME = -(1 << 63)
+KEY, DISCARD, HIDDEN, IDR, SAFE = 1, 2, 4, 8, 16
+"""Flags of a packet: key, cut away by an edit list, shows nothing, holds an IDR, decoding can start here."""
+
+PACKET = np.dtype(
+    [
+        ("pts", "<i8"),
+        ("dts", "<i8"),
+        ("duration", "<i8"),
+        ("digest", "<u8"),
+        ("size", "<i4"),
+        ("flags", "u1"),
+    ]
+)
+Packets = NDArray[np.void]
+"""One row of 37 bytes a packet, in file (decode) order."""
+
+MAX_PIXELS = 1 << 26  # 8192 x 8192; a file that claims more is taken for hostile
+_READS = (
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska,webm",
+    "mpegts",
+    "flv",
+    "avi",
+    "mpeg",
+    "ogg",
+    "asf",
+    "mxf",
+    "nut",
+    "ivf",
+    "yuv4mpegpipe",
+    "gif",
+)
+_CHUNK = 4096
+
+
+class DecodeError(InputError):
+    """Frames of a span could not be decoded; `part` is filled in by whoever knows it."""
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """One stream of a file, as far as a reader of `probe` cares."""
+
+    index: int
+    kind: str
+    codec: str
+    language: str = ""
+    carries: bool = False
+    cover_art: bool = False
+
+    def __str__(self) -> str:
+        notes = [self.language, "carries" if self.carries else "", "cover art" if self.cover_art else ""]
+        return f"#{self.index} {self.kind} {self.codec}" + "".join(f", {note}" for note in notes if note)
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over a file's packets tells. `packets` holds the carrying video stream alone."""
+
+    path: Path
+    format: str
+    index: int
+    codec: str
+    pix_fmt: str
+    size: tuple[int, int]
+    depth: int
+    time_base: Fraction
+    rate: Fraction | None
+    packets: Packets
+    streams: tuple[StreamInfo, ...]
+    digests: dict[int, tuple[int, bytes]] = field(repr=False)
+    """Per other stream: packets and SHA-256 of their essence, in order. Empty unless asked for."""
+    sets: h264.ParameterSets | None = field(repr=False, default=None)
+    sps: tuple[bytes, ...] = field(repr=False, default=())
+    pps_ids: frozenset[int] = frozenset()
+    field_order: int = 0
+
+    @property
+    def shown(self) -> NDArray[np.bool_]:
+        """Which packets become a frame that is shown."""
+        return np.asarray((self.packets["flags"] & (DISCARD | HIDDEN)) == 0)
+
+    @property
+    def pts(self) -> NDArray[np.int64]:
+        """Times of the shown frames, in the order they are shown."""
+        return np.sort(self.packets["pts"][self.shown])
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds from the first shown frame to the end of the last."""
+        shown = self.packets[self.shown]
+        if not len(shown):
+            return 0.0
+        ends = shown["pts"] + np.maximum(shown["duration"], 0)
+        return float((int(ends.max()) - int(shown["pts"].min())) * self.time_base)
+
+    @property
+    def raw_pictures(self) -> NDArray[np.bool_]:
+        """Which packets are as large as a raw frame: pictures of I_PCM macroblocks, ours or another's."""
+        if self.codec != "h264" or not self.sps:
+            return np.zeros(len(self.packets), bool)
+        large = self.packets["size"] >= h264.parse_sps(self.sps[0]).raw_bytes
+        return np.asarray(large & (self.packets["flags"] & KEY != 0))
+
+
+def open_input(path: str | os.PathLike[str]) -> InputContainer:
+    """Open a video file for reading; InputError in one line if that cannot be."""
+    av.logging.set_level(av.logging.PANIC)
+    where = Path(path)
+    if where.is_dir():
+        raise InputError(f"{where} is a directory; give a video file")
+    if not where.exists():
+        raise InputError(f"{where} does not exist")
+    try:
+        return av.open(
+            str(where.absolute()),
+            metadata_errors="ignore",
+            options={"protocol_whitelist": "file", "format_whitelist": ",".join(_READS)},
+        )
+    except PermissionError:
+        raise InputError(f"{where} may not be read: permission denied") from None
+    except (av.error.FFmpegError, ValueError, OSError):
+        raise InputError(f"{where} cannot be read as a video; it is damaged or of another kind") from None
+
+
+@contextmanager
+def reading(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
+    """`open_input`, closed at the end."""
+    container = open_input(path)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def best_video(container: InputContainer) -> VideoStream:
+    """The stream that carries: the largest video that is not cover art."""
+    videos = [s for s in container.streams.video if not is_cover_art(s) and s.codec_context is not None]
+    if not videos:
+        raise InputError(f"{Path(container.name)} has no video stream that can be decoded")
+    return max(videos, key=lambda s: s.codec_context.width * s.codec_context.height)
+
+
+def is_cover_art(stream: Any) -> bool:
+    """Whether a stream is an attached picture."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
+    """Read every packet once and decode nothing.
+
+    With `digest`, each packet of the carrying stream gets a 64-bit digest of its essence and every other
+    stream one SHA-256, so that two files can be compared without holding either.
+    """
+    with reading(path) as container:
+        stream = best_video(container)
+        context: Any = stream.codec_context
+        _check_decodable(Path(path), stream)
+        codec = codec_name(stream)
+        sets = h264.ParameterSets.parse(context.extradata) if codec == "h264" and context.extradata else None
+        collector = _Collector(codec, sets, digest)
+        others = [s for s in container.streams if s.index != stream.index]
+        if not digest:
+            for other in others:
+                other.discard = av.stream.Discard.all
+        essence = {s.index: _Running(s) for s in others} if digest else {}
+        try:
+            for packet in container.demux(None if digest else stream):
+                if not packet.size:
+                    continue
+                if packet.stream_index == stream.index:
+                    collector.add(packet)
+                else:
+                    essence[packet.stream_index].add(packet)
+        except av.error.FFmpegError as error:
+            raise InputError(
+                f"{path} is damaged after {collector.count} video packets ({error.strerror})"
+            ) from None
+        packets = collector.table()
+        if not len(packets):
+            raise InputError(f"{path} has a video stream without any frame")
+        pixels = context.format
+        return Scan(
+            Path(path), container.format.name, stream.index, codec, pixels.name,
+            (context.width, context.height), pixels.components[0].bits, stream.time_base or Fraction(1, 1000),
+            stream.average_rate, packets, tuple(_describe(s, stream.index) for s in container.streams),
+            {index: running.result() for index, running in essence.items()}, sets,
+            tuple(collector.sps), frozenset(collector.pps), context.field_order,
+        )  # fmt: skip
+
+
+def codec_name(stream: Any) -> str:
+    """The codec's own name, whatever decoder reads it ("av1", not "libdav1d")."""
+    context = stream.codec_context
+    return str(context.codec.canonical_name if context is not None else "unknown")
+
+
+def _check_decodable(path: Path, stream: VideoStream) -> None:
+    context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise InputError(
+            f"{path} claims {context.width}x{context.height}; at most {MAX_PIXELS:,} pixels are taken"
+        )
+    if not context.width or context.format is None:
+        raise InputError(f"{path}: no frame of its {context.name} video can be decoded")
+
+
+def _describe(stream: Any, carrying: int) -> StreamInfo:
+    codec = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
+    language = stream.metadata.get("language", "")
+    return StreamInfo(
+        stream.index, stream.type, codec or "unknown", "" if language == "und" else language,
+        stream.index == carrying, is_cover_art(stream),
+    )  # fmt: skip
+
+
+class _Collector:
+    """Builds the packet table, and for H.264 the parameter sets seen in band."""
+
+    def __init__(self, codec: str, sets: h264.ParameterSets | None, digest: bool) -> None:
+        self._codec, self._digest = codec, digest
+        self._length_size = sets.length_size if sets else 0
+        self.sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
+        self.pps: set[int] = {h264.pps_id(nal) for nal in sets.pps} if sets else set()
+        self._rows: list[tuple[int, int, int, int, int, int]] = []
+        self._chunks: list[Packets] = []
+        self.count = 0
+
+    def add(self, packet: Packet[Any]) -> None:
+        pts, dts = packet.pts, packet.dts
+        flags = (KEY if packet.is_keyframe else 0) | (DISCARD if packet.is_discard else 0)
+        digest = 0
+        if self._codec == "h264":
+            data = bytes(packet)
+            flags |= self._h264_flags(data, flags)
+            if self._digest:
+                digest = _short_digest(h264_essence(data, self._length_size))
+        else:
+            flags |= _hidden(self._codec, packet) | (SAFE if flags & KEY else 0)
+            if self._digest:
+                digest = _short_digest(packet)
+        self._rows.append(
+            (
+                NO_TIME if pts is None else pts,
+                NO_TIME if dts is None else dts,
+                packet.duration or 0,
+                digest,
+                packet.size,
+                flags,
+            )
+        )
+        self.count += 1
+        if len(self._rows) == _CHUNK:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._chunks.append(np.array(self._rows, PACKET))
+        self._rows = []
+
+    def table(self) -> Packets:
+        self._flush()
+        return np.concatenate(self._chunks)
+
+    def _h264_flags(self, data: bytes, flags: int) -> int:
+        head, kind = h264.until_picture(data, self._length_size)
+        safe = kind == h264.NAL_IDR
+        for nal in head:
+            nal_type = nal[0] & 31 if nal else 0
+            if nal_type == h264.NAL_SPS:
+                self.sps.setdefault(nal)
+            elif nal_type == h264.NAL_PPS:
+                self.pps.add(h264.pps_id(nal))
+            elif nal_type == h264.NAL_SEI and flags & KEY:
+                safe = safe or h264.recovers_at_once(nal)
+        return (IDR if kind == h264.NAL_IDR else 0) | (SAFE if safe and flags & KEY else 0)
+
+
+class _Running:
+    """A running digest of another stream's essence."""
+
+    def __init__(self, stream: Any) -> None:
+        self._codec = codec_name(stream) if stream.codec_context is not None else ""
+        context = stream.codec_context
+        extradata = context.extradata if context is not None and self._codec == "h264" else None
+        self._length_size = h264.ParameterSets.parse(extradata).length_size if extradata else 0
+        self._count, self._hash = 0, hashlib.sha256()
+
+    def add(self, packet: Packet[Any]) -> None:
+        self._count += 1
+        if self._codec == "h264":
+            for part in h264_essence(bytes(packet), self._length_size):
+                self._hash.update(part)
+        elif self._codec == "aac":
+            self._hash.update(_without_adts(bytes(packet)))
+        else:
+            self._hash.update(packet)
+
+    def result(self) -> tuple[int, bytes]:
+        return self._count, self._hash.digest()
+
+
+def h264_essence(data: bytes, length_size: int) -> list[bytes]:
+    """The NAL units of a packet without what containers add, take away or repack."""
+    return [nal for nal in h264.nals(data, length_size) if nal and nal[0] & 31 not in (7, 8, 9, 12)]
+
+
+def _without_adts(data: bytes) -> bytes:
+    if len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
+        return data[7 if data[1] & 1 else 9 :]
+    return data
+
+
+def _short_digest(parts: Any) -> int:
+    digest = hashlib.sha256()
+    for part in parts if isinstance(parts, list) else (parts,):
+        digest.update(part)
+    return int.from_bytes(digest.digest()[:8], "little")
+
+
+def _hidden(codec: str, packet: Packet[Any]) -> int:
+    """VP8 and VP9 store frames that are never shown as packets of their own (RFC 6386 9.1; VP9 6.2)."""
+    if codec == "vp8":
+        return 0 if memoryview(packet)[0] & 0x10 else HIDDEN
+    if codec != "vp9":
+        return 0
+    view = memoryview(packet)
+    first, last = view[0], view[-1]
+    if last & 0xE0 == 0xC0:  # a superframe ends in an index and shows its last frame
+        return 0
+    shift = 1 if (first >> 4) & 3 == 3 else 0
+    if (first >> (3 - shift)) & 1:  # show_existing_frame
+        return 0
+    return 0 if (first >> (1 - shift)) & 1 else HIDDEN
+
+
+def planes(frame: VideoFrame) -> list[NDArray[Any]]:
+    """Zero-copy views of a frame's planes, (height, width) of uint8 or uint16; writing writes the frame.
+
+    The frame must be writable (`frame.make_writable()`) before anything is written through a view.
+    """
+    views = []
+    for plane in frame.planes:
+        itemsize = 1 if frame.format.components[0].bits <= 8 else 2
+        width = plane.width * _samples_per_pixel(frame, plane)
+        views.append(
+            np.ndarray(
+                (plane.height, width),
+                np.uint8 if itemsize == 1 else np.dtype("<u2"),
+                buffer=plane,  # type: ignore[arg-type]
+                strides=(plane.line_size, itemsize),
+            )
+        )
+    return views
+
+
+def _samples_per_pixel(frame: VideoFrame, plane: Any) -> int:
+    """2 for the interleaved chroma of NV12 and its kin, else 1."""
+    return 2 if frame.format.name.startswith("nv") and plane.index == 1 else 1
+
+
+def check_format(frame: VideoFrame) -> None:
+    """UnsupportedError for pixel formats without a luma plane of whole samples."""
+    pixels = frame.format
+    depths = {component.bits for component in pixels.components}
+    luma_first = not pixels.is_rgb and not pixels.has_palette and not pixels.is_bit_stream
+    if not luma_first or len(depths) != 1 or max(depths) > 16 or (max(depths) > 8 and pixels.is_big_endian):
+        raise UnsupportedError(f"pixel format {pixels.name} has no separate luma plane of 8 to 16 bits")
+    if len(frame.planes) == 1 and len(pixels.components) > 1:
+        raise UnsupportedError(f"pixel format {pixels.name} interleaves luma and chroma")
+
+
+def frame_digest(frame: VideoFrame) -> int:
+    """64 bits over the samples of all planes, row padding left out."""
+    digest = hashlib.sha256()
+    for view in planes(frame):
+        digest.update(np.ascontiguousarray(view).data)
+    return int.from_bytes(digest.digest()[:8], "little")
+
+
+def decode_span(
+    scan: Scan, first: int, stop: int, pts: NDArray[np.int64], threads: int = 1
+) -> Iterator[VideoFrame]:
+    """Decode packets [first, stop) and give the frames shown at `pts` (sorted), all of them or an error.
+
+    Packet `first` must be one that decoding can start at. Frames that nothing wanted depends on are
+    skipped undecoded on the way there.
+    """
+    wanted, got = pts.tolist(), 0
+    with reading(scan.path) as container:
+        stream = container.streams[scan.index]
+        assert isinstance(stream, VideoStream)
+        for frame in _decode(container, stream, scan, first, stop, wanted[0], threads):
+            if frame.pts is None or frame.pts < wanted[0]:
+                continue
+            if got == len(wanted) or frame.pts > wanted[-1]:
+                break
+            if frame.pts != wanted[got] or frame.is_corrupt:
+                break
+            if (frame.width, frame.height) != scan.size or frame.format.name != scan.pix_fmt:
+                raise UnsupportedError(
+                    f"{scan.path} changes from {scan.size[0]}x{scan.size[1]} {scan.pix_fmt} to "
+                    f"{frame.width}x{frame.height} {frame.format.name} in mid-stream"
+                )
+            got += 1
+            yield frame
+    if got != len(wanted):
+        at_s = float((wanted[got] - int(scan.pts[0])) * scan.time_base)
+        raise DecodeError(
+            f"{scan.path}: of {len(wanted)} frames only {got} decode; the one at {at_s:.3f} s is damaged"
+        )
+
+
+def _decode(
+    container: InputContainer,
+    stream: VideoStream,
+    scan: Scan,
+    first: int,
+    stop: int,
+    from_pts: int,
+    threads: int,
+) -> Iterator[VideoFrame]:
+    context = stream.codec_context
+    context.thread_count = threads
+    context.thread_type = "AUTO" if threads > 1 else "NONE"
+    # Until the first packet that is wanted, frames that no other depends on need no decoding.
+    lead = first + int(np.argmax(scan.packets["pts"][first:stop] >= from_pts))
+    try:
+        for ordinal, packet in _packets_from(container, stream, scan, first):
+            if ordinal >= stop:
+                break
+            context.skip_frame = "NONREF" if ordinal < lead and scan.codec == "h264" else "DEFAULT"
+            yield from context.decode(packet)
+        yield from context.decode(None)
+    except av.error.FFmpegError:
+        return  # the frames that are missing are counted by the caller
+
+
+def _packets_from(
+    container: InputContainer, stream: VideoStream, scan: Scan, first: int
+) -> Iterator[tuple[int, Packet[Any]]]:
+    """Packets from ordinal `first` on. A seek that lands behind it (MPEG-TS) is undone and read through."""
+    for other in container.streams:
+        if other.index != stream.index:
+            other.discard = av.stream.Discard.all
+    target = scan.packets[first]
+    key = (int(target["pts"]), int(target["dts"]), int(target["size"]))
+    times = [t for t in key[:2] if t != NO_TIME]
+    if first and times and scan.format != "mpegts":
+        container.seek(min(times), stream=stream)
+        for seen, packet in enumerate(_solid(container, stream)):
+            if _identity(packet) == key:
+                yield first, packet
+                yield from enumerate(_solid(container, stream), first + 1)
+                return
+            if seen > first or (packet.dts is not None and packet.dts > max(times)):
+                break
+        container.seek(-(1 << 62), stream=stream, any_frame=True)
+    for ordinal, packet in enumerate(_solid(container, stream)):
+        if ordinal >= first:
+            yield ordinal, packet
+
+
+def _solid(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+    return (packet for packet in container.demux(stream) if packet.size)
+
+
+def _identity(packet: Packet[Any]) -> tuple[int, int, int]:
+    pts, dts = packet.pts, packet.dts
+    return NO_TIME if pts is None else pts, NO_TIME if dts is None else dts, packet.size
+
+
+# -- coding without loss --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Lossless:
+    """A codec and its settings that bring every sample back."""
+
+    codec: str
+    options: tuple[tuple[str, str], ...]
+
+
+_X264 = Lossless(
+    "libx264",
+    (("preset", "ultrafast"), ("qp", "0"), ("x264-params", "keyint=60:min-keyint=60:bframes=0:threads=1")),
+)
+_FFV1 = Lossless("ffv1", (("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")))
+_VP9 = Lossless("libvpx-vp9", (("lossless", "1"), ("cpu-used", "8"), ("deadline", "realtime"), ("g", "60")))
+
+_H264_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
+_H264_10 = {"yuv420p10le", "yuv422p10le", "yuv444p10le", "gray10le"}
+_VP9_8 = {"yuv420p", "yuv422p", "yuv440p", "yuv444p"}
+
+
+def lossless_for(pix_fmt: str, size: tuple[int, int], container: str) -> Lossless:
+    """How this pixel format is coded without loss into this container ("mp4", "matroska", ...).
+
+    Raises UnsupportedError naming the extensions that can carry it.
+    """
+    can = {
+        "libx264": pix_fmt in _H264_8 | _H264_10 and _divides(pix_fmt, size),
+        "ffv1": pix_fmt in {f.name for f in av.codec.Codec("ffv1", "w").video_formats or ()},
+        "libvpx-vp9": pix_fmt in _VP9_8,
+    }
+    if container == "webm" and can["libvpx-vp9"]:
+        return _VP9
+    if container in ("mp4", "mov", "matroska", "mpegts", "flv") and can["libx264"]:
+        return _X264
+    if container == "matroska" and can["ffv1"]:
+        return _FFV1
+    able = [".mp4", ".mov", ".mkv", ".ts", ".flv"] if can["libx264"] else [".mkv"] if can["ffv1"] else []
+    able += [".webm"] if can["libvpx-vp9"] else []
+    what = f"{size[0]}x{size[1]} {pix_fmt}"
+    if not able:
+        raise UnsupportedError(f"{what} cannot be coded without loss by any codec at hand")
+    raise UnsupportedError(f"{what} cannot be carried without loss in {container}; use {' or '.join(able)}")
+
+
+def _divides(pix_fmt: str, size: tuple[int, int]) -> bool:
+    """x264 wants sizes that its chroma divides."""
+    wide = 2 if "420" in pix_fmt or "422" in pix_fmt or pix_fmt == "nv12" else 1
+    high = 2 if "420" in pix_fmt or pix_fmt == "nv12" else 1
+    return size[0] % wide == 0 and size[1] % high == 0
+
+
+def configure(context: Any, template: Any, lossless: Lossless, rate: Fraction | None) -> None:
+    """Set an encoder context up like the stream it stands in for."""
+    context.width, context.height = template.width, template.height
+    context.pix_fmt = template.pix_fmt
+    context.time_base = template.time_base
+    context.framerate = rate or Fraction(25)
+    context.sample_aspect_ratio = template.sample_aspect_ratio
+    for tag in ("color_range", "color_primaries", "color_trc", "colorspace"):
+        setattr(context, tag, getattr(template, tag))
+    context.thread_count = 1
+    context.options = dict(lossless.options)
+
+
+class Encoder:
+    """One lossless encoder, frame by frame, its header in the extradata if the container wants it there."""
+
+    def __init__(self, template: Any, lossless: Lossless, rate: Fraction | None, header: bool) -> None:
+        self._context: Any = av.codec.context.CodecContext.create(lossless.codec, "w")
+        configure(self._context, template, lossless, rate)
+        if header:
+            self._context.flags |= av.codec.context.Flags.global_header
+        self._context.open()
+
+    @property
+    def extradata(self) -> bytes:
+        return self._context.extradata or b""
+
+    def encode(self, frame: VideoFrame | None) -> Iterable[Packet[Any]]:
+        """Packets that are ready; None flushes. The frame's own type must not force key frames."""
+        if frame is not None:
+            frame.pict_type = 0
+        packets: Iterable[Packet[Any]] = self._context.encode(frame)
+        return packets
