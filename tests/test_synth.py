@@ -56,8 +56,10 @@ def cover(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_repeats_exactly(cover: Path, tmp_path: Path) -> None:
-    again = make_cover(tmp_path / "again.mp4", width=162, height=122, frames=50, gop_s=0.5)
-    assert digest(again) == digest(cover)
+    """Several times: an x264 that decides by chance repeats itself now and then."""
+    for _ in range(5):
+        again = make_cover(tmp_path / "again.mp4", width=162, height=122, frames=50, gop_s=0.5)
+        assert digest(again) == digest(cover)
 
 
 def test_seed_changes_everything() -> None:
@@ -204,8 +206,8 @@ def test_change_is_small_except_at_the_cut() -> None:
     cut = change[19]
     rest = np.delete(change, 19)
     assert rest.min() > 0.5
-    assert rest.max() < 8
-    assert cut > 3 * rest.max()
+    assert rest.max() < 10
+    assert cut > 2.5 * rest.max()
 
 
 def test_grain_is_new_in_every_frame() -> None:

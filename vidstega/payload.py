@@ -444,6 +444,13 @@ def seal(
     return Sealed(Path(path), method, meter.payload_bytes, meter.hexdigest(), data_bytes)
 
 
+def largest_payload(stream_bytes: int) -> int:
+    """Bytes of the largest incompressible payload whose sealed stream has at most so many bytes."""
+    data = stream_bytes - TRAILER_BYTES
+    plain = data - _TAG_BYTES * -(-data // (CHUNK + _TAG_BYTES))
+    return max(0, plain - _BLOCK_HEAD.size * -(-plain // (BLOCK + _BLOCK_HEAD.size)))
+
+
 def finish(sealed: Sealed, keys: Keys, layout: Layout) -> None:
     """Append the trailer, which binds the stream to its layout; exactly once.
 

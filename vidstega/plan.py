@@ -18,6 +18,8 @@ from vidstega.video import DISCARD, IDR, KEY, NO_TIME, SAFE, Scan
 
 Spread = str | float
 
+CAN_SPLICE = "the stream can be cut at its key frames"
+
 SEGMENT_FRAMES = 24
 """A segment of a transcode is at least so long, if the key frames allow."""
 
@@ -79,6 +81,7 @@ class Plan:
 class Room:
     """Bytes a payload's sealed form may have at one spread, and in how many frames."""
 
+    frame_bytes: int
     frames: int
     sealed_bytes: int
 
@@ -221,9 +224,15 @@ def _splice(scan: Scan, carrier: Carrier, stream_bytes: int, most: int, avoid: f
         pts = np.sort(scan.packets["pts"][cut : gop.stop])
         parts.append(Part(run, gop.start, gop.stop, pts, run, 0, frames, offset, (cut, gop.stop), frames))
         offset += carrier.run_bytes(frame_bytes, run, frames)
-    reason = "the stream can be cut at its key frames"
     return Plan(
-        "splice", reason, tuple(parts), len(parts), sum(lengths), len(scan.packets), frame_bytes, stream_bytes
+        "splice",
+        CAN_SPLICE,
+        tuple(parts),
+        len(parts),
+        sum(lengths),
+        len(scan.packets),
+        frame_bytes,
+        stream_bytes,
     )
 
 
@@ -289,10 +298,16 @@ def _segment(carrier: Carrier, part: Part, carrying: int, frame_bytes: int) -> P
     )  # fmt: skip
 
 
-def carrying_segments(scan: Scan, carrier: Carrier, carrying: int, frame_bytes: int) -> list[Part]:
-    """The stretches of a transcoded video's one run, for reading."""
-    parts = (_segment(carrier, part, carrying, frame_bytes) for part in segments(scan, SEGMENT_FRAMES))
-    return [part for part in parts if part.carrying]
+def all_segments(scan: Scan, carrier: Carrier, carrying: int, frame_bytes: int) -> list[Part]:
+    """A transcoded video from its first frame to its last, for reading; the first `carrying` frames carry."""
+    return [_segment(carrier, part, carrying, frame_bytes) for part in segments(scan, SEGMENT_FRAMES)]
+
+
+def part_around(scan: Scan, start: int, stop: int) -> Part:
+    """What has to be decoded for frames [start, stop)."""
+    parts = [p for p in segments(scan, 1) if p.frame < stop and p.frame + len(p.pts) > start]
+    first, last = parts[0], max(part.stop for part in parts)
+    return Part(0, first.first, last, scan.pts[start:stop], 0, 0, 0, 0)
 
 
 def check_transcodable(scan: Scan) -> None:
@@ -332,11 +347,11 @@ def segments(scan: Scan, least: int) -> Iterator[Part]:
         yield Part(index, start, stop, pts[cut:end], 0, cut, 0, 0, (start, stop))
 
 
-def room(scan: Scan, carrier: Carrier, spread: Spread, container: str) -> Room:
-    """How much fits at this spread, whatever the mode."""
+def room(scan: Scan, carrier: Carrier, spread: Spread) -> Room:
+    """How much fits at this spread; a transcode lets every frame carry, so the mode does not matter."""
     most = carrier.most_bytes(1.0 if isinstance(spread, str) else spread)
     frames = int(scan.shown.sum())
-    return Room(frames, carrier.run_bytes(most, 0, frames))
+    return Room(most, frames, carrier.run_bytes(most, 0, frames))
 
 
 def _too_large(needed: int, has: int, frames: int, spread: Spread, carrier: Carrier) -> str:

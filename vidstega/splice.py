@@ -154,7 +154,9 @@ def _open_output(target: Path, container: str, source: InputContainer, scan: Sca
         options["movie_timescale"] = str(_movie_timescale(source, scan))
     if container == "mpegts":
         options["mpegts_copyts"] = "1"
-    return av.open(str(target), "w", format=container, options=options, metadata_errors="ignore")
+    output = av.open(str(target), "w", format=container, options=options, metadata_errors="ignore")
+    output.flags |= av.container.Flags.bitexact.value  # type: ignore[operator]  # no random ids: equal input, equal bytes
+    return output
 
 
 def _movie_timescale(source: InputContainer, scan: Scan) -> int:
@@ -179,17 +181,19 @@ def _streams(
             if _holds(container, stream):
                 copies[stream.index] = _add_copy(output, stream)
         elif lossless is not None:
-            copies[stream.index] = _add_coded(output, stream, lossless, matrix)
+            copies[stream.index] = _add_coded(output, stream, scan, lossless, matrix)
         else:
             copies[stream.index] = _add_copy(output, stream)
             copies[stream.index].codec_context.extradata = extradata
     return copies
 
 
-def _add_coded(output: OutputContainer, stream: Any, lossless: Lossless, matrix: bytes | None) -> Any:
-    coded = output.add_stream(lossless.codec, rate=stream.average_rate or Fraction(25))
-    configure(coded.codec_context, stream.codec_context, lossless, stream.average_rate)
-    coded.codec_context.time_base = coded.time_base = stream.time_base
+def _add_coded(
+    output: OutputContainer, stream: Any, scan: Scan, lossless: Lossless, matrix: bytes | None
+) -> Any:
+    coded: Any = output.add_stream(lossless.codec, rate=scan.rate)
+    configure(coded.codec_context, scan, lossless)
+    coded.time_base = scan.time_base
     coded.metadata.update({k: v for k, v in stream.metadata.items() if k.lower() != "encoder"})
     coded.disposition = stream.disposition
     if matrix is not None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -86,8 +86,8 @@ class StreamInfo:
 
 
 @dataclass(frozen=True)
-class Scan:
-    """What one pass over a file's packets tells. `packets` holds the carrying video stream alone."""
+class Source:
+    """A video stream, as much of it as a task needs to decode some of it and code it again."""
 
     path: Path
     format: str
@@ -97,15 +97,29 @@ class Scan:
     size: tuple[int, int]
     depth: int
     time_base: Fraction
-    rate: Fraction | None
+    rate: Fraction
+    aspect: Fraction | None
+    colour: tuple[int, int, int, int]
+    """Range, primaries, transfer and matrix, in the numbers of ISO/IEC 23091-2."""
+
+
+@dataclass(frozen=True)
+class Scan(Source):
+    """What one pass over a file's packets tells. `packets` holds the carrying video stream alone."""
+
     packets: Packets
     streams: tuple[StreamInfo, ...]
-    digests: dict[int, tuple[int, bytes]] = field(repr=False)
-    """Per other stream: packets and SHA-256 of their essence, in order. Empty unless asked for."""
+    digests: dict[int, bytes] = field(repr=False)
+    """Per other stream the SHA-256 of its packets' essence, in order. Empty unless asked for."""
     sets: h264.ParameterSets | None = field(repr=False, default=None)
     sps: tuple[bytes, ...] = field(repr=False, default=())
     pps_ids: frozenset[int] = frozenset()
     field_order: int = 0
+
+    @property
+    def source(self) -> Source:
+        """The stream without its packet table."""
+        return Source(**{f.name: getattr(self, f.name) for f in fields(Source)})
 
     @property
     def shown(self) -> NDArray[np.bool_]:
@@ -212,10 +226,13 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
         if not len(packets):
             raise InputError(f"{path} has a video stream without any frame")
         pixels = context.format
+        colour = (context.color_range, context.color_primaries, context.color_trc, context.colorspace)
         return Scan(
             Path(path), container.format.name, stream.index, codec, pixels.name,
-            (context.width, context.height), pixels.components[0].bits, stream.time_base or Fraction(1, 1000),
-            stream.average_rate, packets, tuple(_describe(s, stream.index) for s in container.streams),
+            (context.width, context.height), pixels.components[0].bits,
+            stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25),
+            context.sample_aspect_ratio, colour, packets,
+            tuple(_describe(s, stream.index) for s in container.streams),
             {index: running.result() for index, running in essence.items()}, sets,
             tuple(collector.sps), frozenset(collector.pps), context.field_order,
         )  # fmt: skip
@@ -315,10 +332,9 @@ class _Running:
         context = stream.codec_context
         extradata = context.extradata if context is not None and self._codec == "h264" else None
         self._length_size = h264.ParameterSets.parse(extradata).length_size if extradata else 0
-        self._count, self._hash = 0, hashlib.sha256()
+        self._hash = hashlib.sha256()
 
     def add(self, packet: Packet[Any]) -> None:
-        self._count += 1
         if self._codec == "h264":
             for part in h264_essence(bytes(packet), self._length_size):
                 self._hash.update(part)
@@ -327,8 +343,8 @@ class _Running:
         else:
             self._hash.update(packet)
 
-    def result(self) -> tuple[int, bytes]:
-        return self._count, self._hash.digest()
+    def result(self) -> bytes:
+        return self._hash.digest()
 
 
 def h264_essence(data: bytes, length_size: int) -> list[bytes]:
@@ -410,57 +426,71 @@ def frame_digest(frame: VideoFrame) -> int:
 
 
 def decode_span(
-    scan: Scan, first: int, stop: int, pts: NDArray[np.int64], threads: int = 1
+    source: Source,
+    first: int,
+    packets: Packets,
+    pts: NDArray[np.int64],
+    threads: int = 1,
+    on_packet: Callable[[Packet[Any]], None] | None = None,
 ) -> Iterator[VideoFrame]:
-    """Decode packets [first, stop) and give the frames shown at `pts` (sorted), all of them or an error.
+    """Decode `packets`, which start at ordinal `first`, and give the frames shown at `pts`.
 
-    Packet `first` must be one that decoding can start at. Frames that nothing wanted depends on are
-    skipped undecoded on the way there.
+    Parameters
+    ----------
+    packets : rows of the packet table; decoding can start at the first of them
+    pts : sorted times of the frames wanted
+    on_packet : called with each packet from the first wanted one on
+
+    Raises
+    ------
+    DecodeError
+        If not all of them decode; never fewer frames in silence.
+    UnsupportedError
+        If size or pixel format change in mid-stream.
     """
     wanted, got = pts.tolist(), 0
-    with reading(scan.path) as container:
-        stream = container.streams[scan.index]
-        assert isinstance(stream, VideoStream)
-        for frame in _decode(container, stream, scan, first, stop, wanted[0], threads):
+    with reading(source.path) as container:
+        for frame in _decode(container, source, first, packets, wanted[0], threads, on_packet):
             if frame.pts is None or frame.pts < wanted[0]:
                 continue
-            if got == len(wanted) or frame.pts > wanted[-1]:
+            if got == len(wanted) or frame.pts != wanted[got] or frame.is_corrupt:
                 break
-            if frame.pts != wanted[got] or frame.is_corrupt:
-                break
-            if (frame.width, frame.height) != scan.size or frame.format.name != scan.pix_fmt:
+            if (frame.width, frame.height) != source.size or frame.format.name != source.pix_fmt:
                 raise UnsupportedError(
-                    f"{scan.path} changes from {scan.size[0]}x{scan.size[1]} {scan.pix_fmt} to "
+                    f"{source.path} changes from {source.size[0]}x{source.size[1]} {source.pix_fmt} to "
                     f"{frame.width}x{frame.height} {frame.format.name} in mid-stream"
                 )
             got += 1
             yield frame
     if got != len(wanted):
-        at_s = float((wanted[got] - int(scan.pts[0])) * scan.time_base)
+        at_s = float(wanted[got] * source.time_base)
         raise DecodeError(
-            f"{scan.path}: of {len(wanted)} frames only {got} decode; the one at {at_s:.3f} s is damaged"
+            f"{source.path}: of {len(wanted)} frames only {got} decode; the one at {at_s:.3f} s is damaged"
         )
 
 
 def _decode(
     container: InputContainer,
-    stream: VideoStream,
-    scan: Scan,
+    source: Source,
     first: int,
-    stop: int,
+    packets: Packets,
     from_pts: int,
     threads: int,
+    on_packet: Callable[[Packet[Any]], None] | None,
 ) -> Iterator[VideoFrame]:
+    stream: Any = container.streams[source.index]
     context = stream.codec_context
     context.thread_count = threads
     context.thread_type = "AUTO" if threads > 1 else "NONE"
     # Until the first packet that is wanted, frames that no other depends on need no decoding.
-    lead = first + int(np.argmax(scan.packets["pts"][first:stop] >= from_pts))
+    lead = first + int(np.argmax(packets["pts"] >= from_pts))
     try:
-        for ordinal, packet in _packets_from(container, stream, scan, first):
-            if ordinal >= stop:
+        for ordinal, packet in _packets_from(container, source, first, packets[0]):
+            if ordinal >= first + len(packets):
                 break
-            context.skip_frame = "NONREF" if ordinal < lead and scan.codec == "h264" else "DEFAULT"
+            context.skip_frame = "NONREF" if ordinal < lead and source.codec == "h264" else "DEFAULT"
+            if on_packet is not None and ordinal >= lead:
+                on_packet(packet)
             yield from context.decode(packet)
         yield from context.decode(None)
     except av.error.FFmpegError:
@@ -468,16 +498,16 @@ def _decode(
 
 
 def _packets_from(
-    container: InputContainer, stream: VideoStream, scan: Scan, first: int
+    container: InputContainer, source: Source, first: int, target: np.void
 ) -> Iterator[tuple[int, Packet[Any]]]:
     """Packets from ordinal `first` on. A seek that lands behind it (MPEG-TS) is undone and read through."""
+    stream: Any = container.streams[source.index]
     for other in container.streams:
-        if other.index != stream.index:
+        if other.index != source.index:
             other.discard = av.stream.Discard.all
-    target = scan.packets[first]
     key = (int(target["pts"]), int(target["dts"]), int(target["size"]))
     times = [t for t in key[:2] if t != NO_TIME]
-    if first and times and scan.format != "mpegts":
+    if first and times and source.format != "mpegts":
         container.seek(min(times), stream=stream)
         for seen, packet in enumerate(_solid(container, stream)):
             if _identity(packet) == key:
@@ -492,7 +522,7 @@ def _packets_from(
             yield ordinal, packet
 
 
-def _solid(container: InputContainer, stream: VideoStream) -> Iterator[Packet[Any]]:
+def _solid(container: InputContainer, stream: Any) -> Iterator[Packet[Any]]:
     return (packet for packet in container.demux(stream) if packet.size)
 
 
@@ -555,15 +585,15 @@ def _divides(pix_fmt: str, size: tuple[int, int]) -> bool:
     return size[0] % wide == 0 and size[1] % high == 0
 
 
-def configure(context: Any, template: Any, lossless: Lossless, rate: Fraction | None) -> None:
+def configure(context: Any, source: Source, lossless: Lossless) -> None:
     """Set an encoder context up like the stream it stands in for."""
-    context.width, context.height = template.width, template.height
-    context.pix_fmt = template.pix_fmt
-    context.time_base = template.time_base
-    context.framerate = rate or Fraction(25)
-    context.sample_aspect_ratio = template.sample_aspect_ratio
-    for tag in ("color_range", "color_primaries", "color_trc", "colorspace"):
-        setattr(context, tag, getattr(template, tag))
+    context.width, context.height = source.size
+    context.pix_fmt = source.pix_fmt
+    context.time_base = source.time_base
+    context.framerate = source.rate
+    if source.aspect:
+        context.sample_aspect_ratio = source.aspect
+    context.color_range, context.color_primaries, context.color_trc, context.colorspace = source.colour
     context.thread_count = 1
     context.options = dict(lossless.options)
 
@@ -571,16 +601,13 @@ def configure(context: Any, template: Any, lossless: Lossless, rate: Fraction | 
 class Encoder:
     """One lossless encoder, frame by frame, its header in the extradata if the container wants it there."""
 
-    def __init__(self, template: Any, lossless: Lossless, rate: Fraction | None, header: bool) -> None:
+    def __init__(self, source: Source, lossless: Lossless, header: bool) -> None:
         self._context: Any = av.codec.context.CodecContext.create(lossless.codec, "w")
-        configure(self._context, template, lossless, rate)
+        configure(self._context, source, lossless)
         if header:
             self._context.flags |= av.codec.context.Flags.global_header
         self._context.open()
-
-    @property
-    def extradata(self) -> bytes:
-        return self._context.extradata or b""
+        self.extradata: bytes = self._context.extradata or b""
 
     def encode(self, frame: VideoFrame | None) -> Iterable[Packet[Any]]:
         """Packets that are ready; None flushes. The frame's own type must not force key frames."""

@@ -1,0 +1,166 @@
+"""What the public functions return: frozen records with a readable repr."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstega.video import StreamInfo
+
+
+@dataclass(frozen=True, repr=False)
+class EmbedResult:
+    """What an embedding did and what it cost.
+
+    ``mode`` is "splice" or "transcode" and ``reason`` says why; ``alpha`` is in bits per luma sample of a
+    carrying frame; ``seconds`` is wall time by stage; ``digest`` is the SHA-256 of the payload; ``notes``
+    names what the container could not hold.
+    """
+
+    stego: Path
+    mode: str
+    reason: str
+    frames: int
+    carrying: int
+    payload_bytes: int
+    sealed_bytes: int
+    alpha: float
+    bytes_before: int
+    bytes_after: int
+    seconds: dict[str, float]
+    digest: str
+    notes: tuple[str, ...] = ()
+    verified: str = "no"
+
+    @property
+    def total_s(self) -> float:
+        """Seconds in all."""
+        return sum(self.seconds.values())
+
+    def __repr__(self) -> str:
+        stages = ", ".join(f"{name} {value:.2f}" for name, value in self.seconds.items())
+        growth = self.bytes_after - self.bytes_before
+        return "\n".join(
+            [
+                f"{self.stego}: {self.mode} ({self.reason})",
+                f"  payload   {self.payload_bytes:,} bytes, sealed {self.sealed_bytes:,}",
+                f"  frames    {self.carrying:,} of {self.frames:,} carry, alpha {self.alpha:.4g}",
+                f"  file      {self.bytes_before:,} -> {self.bytes_after:,} bytes ({growth:+,})",
+                f"  time      {self.total_s:.2f} s ({stages})",
+                f"  digest    {self.digest}",
+                f"  verified  {self.verified}",
+                *(f"  note      {note}" for note in self.notes),
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class ExtractResult:
+    """A payload that was streamed to a file."""
+
+    out: Path
+    payload_bytes: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` compared; it raises where something differs."""
+
+    mode: str
+    frames: int
+    carrying: int
+    payload_bytes: int
+    digest: str
+    compared: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Room:
+    """Capacity at one method and spread. Bits are of whole frames, bytes what a payload may have."""
+
+    method: str
+    spread: str | float
+    frame_bits: int
+    frames: int
+    total_bits: int
+    payload_bytes: int
+
+
+@dataclass(frozen=True, repr=False)
+class Capacity:
+    """How much a cover takes, a row per method and spread."""
+
+    cover: Path
+    rows: tuple[Room, ...]
+
+    @property
+    def payload_bytes(self) -> int:
+        """The largest payload that fits at all (incompressible, with its seal)."""
+        return max(row.payload_bytes for row in self.rows)
+
+    def __repr__(self) -> str:
+        head = f"{'method':<10}{'spread':>8}{'bits/frame':>14}{'frames':>10}{'bits':>18}{'payload bytes':>18}"
+        rows = (
+            f"{r.method:<10}{r.spread:>8}{r.frame_bits:>14,}{r.frames:>10,}"
+            f"{r.total_bits:>18,}{r.payload_bytes:>18,}"
+            for r in self.rows
+        )
+        return "\n".join([str(self.cover), head, *rows])
+
+
+@dataclass(frozen=True, repr=False)
+class Probe:
+    """What a video file is, and whether it can be spliced."""
+
+    path: Path
+    format: str
+    codec: str
+    pix_fmt: str
+    width: int
+    height: int
+    frames: int
+    rate: Fraction
+    duration_s: float
+    bytes: int
+    key_frames: int
+    streams: tuple[StreamInfo, ...]
+    splice: bool
+    reason: str
+
+    def __repr__(self) -> str:
+        splice = "yes" if self.splice else "no"
+        return "\n".join(
+            [
+                f"{self.path}: {self.format}, {self.bytes:,} bytes, {self.duration_s:.3f} s",
+                f"  video   {self.codec} {self.width}x{self.height} {self.pix_fmt}, {self.frames:,} frames, "
+                f"{float(self.rate):.3f} fps on average, {self.key_frames:,} key frames",
+                *(f"  stream  {stream}" for stream in self.streams),
+                f"  splice  {splice}: {self.reason}",
+            ]
+        )
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One decoded frame: number, time in seconds, and its planes, luma first.
+
+    Planes are views of shape (height, width), uint8 for ``depth`` 8 and uint16 above. They are valid as
+    long as they are held; writing to them changes nothing on disk.
+    """
+
+    index: int
+    time_s: float
+    depth: int
+    planes: tuple[NDArray[Any], ...] = field(repr=False)
+
+    @property
+    def luma(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """The first plane."""
+        return self.planes[0]

@@ -1,0 +1,210 @@
+"""What a worker does: decode a part, carry or read the payload, code it, leave a file and a small record.
+
+Tasks take paths and numbers alone, so that threads, processes and clusters run them alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from vidstega import h264, payload, splice, video
+from vidstega.carrier import Carrier
+from vidstega.errors import OutputError, VerificationError
+from vidstega.payload import Area, Keys, Layout
+from vidstega.plan import Part
+from vidstega.splice import Written
+from vidstega.video import KEY, PACKET, Encoder, Lossless, Packets, Source
+
+
+@dataclass(frozen=True)
+class Message:
+    """What every task of one message needs to know. `spool` is written by readers and read by writers."""
+
+    carrier: Carrier
+    keys: Keys
+    layout: Layout
+    spool: Path
+
+
+@dataclass(frozen=True)
+class Coder:
+    """How frames become packets: a lossless codec, or raw pictures under the source's own SPS."""
+
+    container: str
+    lossless: Lossless | None = None
+    sps: h264.SPS | None = None
+    pps_id: int = 0
+    length_size: int = 0
+    in_band: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One part and the rows of the packet table it decodes."""
+
+    source: Source
+    part: Part
+    packets: Packets
+    message: Message
+    threads: int = 1
+    digest: bool = False
+
+
+class _Clock:
+    """Seconds by stage, of one task."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+
+def write_part(job: Job, coder: Coder, path: Path) -> Written:
+    """Decode a part's frames, embed into the ones that carry, and write their packets to `path`."""
+    clock, digests = _Clock(), []
+    sink = _raw_sink(job, coder) if coder.lossless is None else _coded_sink(job, coder, coder.lossless)
+    rows: list[tuple[int, int, int, int, int, int]] = []
+    try:
+        with path.open("xb") as out:
+            for number, frame in enumerate(_frames(job, sink.on_packet)):
+                if number == 0:
+                    video.check_format(frame)
+                clock.lap("decode")
+                if number < job.part.carrying:
+                    _carry(job, number, frame)
+                    clock.lap("embed")
+                if job.digest:
+                    digests.append(video.frame_digest(frame))
+                    clock.lap("digest")
+                rows += sink.put(out, frame)
+                clock.lap("encode")
+            rows += sink.finish(out)
+            clock.lap("encode")
+    except OSError as error:
+        raise OutputError(f"{path.parent.parent} cannot be written: {error.strerror}") from None
+    packets = np.array(rows, PACKET)
+    _check_times(job, packets)
+    return Written(path, packets, sink.extradata, np.array(digests, np.uint64), clock.seconds)
+
+
+def read_part(job: Job) -> NDArray[np.uint64]:
+    """Decode a part's frames, put what they carry in its place in the spool, and give their digests."""
+    digests, part, message = [], job.part, job.message
+    wanted = part.pts if job.digest else part.pts[: part.carrying]
+    with message.spool.open("r+b") as spool:
+        spool.seek(part.offset)
+        for number, frame in enumerate(_frames(job, pts=wanted)):
+            if number < part.carrying:
+                luma = video.planes(frame)[0]
+                spool.write(
+                    message.carrier.read_body(
+                        luma, message.keys, part.run, part.frame + number, message.layout.frame_bytes
+                    )
+                )
+            if job.digest:
+                digests.append(video.frame_digest(frame))
+    return np.array(digests, np.uint64)
+
+
+def _frames(job: Job, on_packet: Any = None, pts: NDArray[np.int64] | None = None) -> Iterator[VideoFrame]:
+    wanted = job.part.pts if pts is None else pts
+    return video.decode_span(job.source, job.part.first, job.packets, wanted, job.threads, on_packet)
+
+
+def _carry(job: Job, number: int, frame: VideoFrame) -> None:
+    part, message = job.part, job.message
+    layout, keys, carrier = message.layout, message.keys, message.carrier
+    at = part.frame + number
+    before = carrier.run_bytes(layout.frame_bytes, part.run, at)
+    start = part.offset + before - carrier.run_bytes(layout.frame_bytes, part.run, part.frame)
+    size = carrier.body_bytes(layout.frame_bytes, part.run, at)
+    contents = {Area.BODY: payload.read_stream(message.spool, start, size, keys)}
+    if at == 0:
+        contents[Area.MARK] = payload.seal_mark(keys, part.run, layout.runs, part.run_frames)
+    if at == 0 and part.run == 0:
+        contents[Area.SALT] = keys.salt
+        contents[Area.HEADER] = payload.seal_header(keys, layout)
+    frame.make_writable()
+    carrier.write(video.planes(frame)[0], keys, part.run, at, contents)
+
+
+def _check_times(job: Job, packets: Packets) -> None:
+    if not np.array_equal(np.sort(packets["pts"]), job.part.pts):
+        raise VerificationError(
+            f"part {job.part.index}: {len(job.part.pts)} frames were coded as {len(packets)} packets "
+            "with other times"
+        )
+
+
+_Rows = list[tuple[int, int, int, int, int, int]]
+
+
+class _raw_sink:
+    """Writes each frame as one IDR picture of raw samples, with the times of the packets it replaces."""
+
+    def __init__(self, job: Job, coder: Coder) -> None:
+        assert coder.sps is not None
+        start, stop = job.part.replaced
+        rows = job.packets[start - job.part.first : stop - job.part.first]
+        self._times = iter(zip(np.sort(rows["pts"]).tolist(), np.sort(rows["dts"]).tolist(), strict=True))
+        self._durations = dict(zip(rows["pts"].tolist(), rows["duration"].tolist(), strict=True))
+        self._writer = h264.PCMWriter(coder.sps, coder.pps_id)
+        self._coder, self._ordinal = coder, start
+        self._captions: dict[int, list[bytes]] = {}
+        self.extradata = b""
+
+    def on_packet(self, packet: Packet[Any]) -> None:
+        head, _ = h264.until_picture(bytes(packet), self._coder.length_size)
+        if packet.pts is not None and (captions := [nal for nal in head if h264.is_caption(nal)]):
+            self._captions[packet.pts] = captions
+
+    def put(self, out: BinaryIO, frame: VideoFrame) -> _Rows:
+        pts, dts = next(self._times)
+        picture = self._writer.picture(video.planes(frame), self._ordinal)
+        units = [*self._coder.in_band, *self._captions.pop(pts, []), picture]
+        data = h264.pack(units, self._coder.length_size)
+        out.write(data)
+        self._ordinal += 1
+        return [(pts, dts, self._durations[pts], 0, len(data), KEY)]
+
+    def finish(self, out: BinaryIO) -> _Rows:
+        return []
+
+
+class _coded_sink:
+    """Feeds a lossless encoder and writes what comes out of it."""
+
+    on_packet = None
+
+    def __init__(self, job: Job, coder: Coder, lossless: Lossless) -> None:
+        self._encoder = Encoder(job.source, lossless, splice.wants_header(coder.container))
+        self._durations = dict(
+            zip(job.packets["pts"].tolist(), job.packets["duration"].tolist(), strict=True)
+        )
+        self.extradata = self._encoder.extradata
+
+    def put(self, out: BinaryIO, frame: VideoFrame | None) -> _Rows:
+        rows = []
+        for packet in self._encoder.encode(frame):
+            assert packet.pts is not None
+            out.write(memoryview(packet))
+            dts = packet.pts if packet.dts is None else packet.dts
+            duration = self._durations.get(packet.pts, 0)
+            rows.append((packet.pts, dts, duration, 0, packet.size, KEY if packet.is_keyframe else 0))
+        return rows
+
+    def finish(self, out: BinaryIO) -> _Rows:
+        return self.put(out, None)

@@ -1,0 +1,147 @@
+"""Comparing what was written with what it came from, as a stranger would: from the files alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import Any
+
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from vidstega import video
+from vidstega.errors import VerificationError
+from vidstega.progress import Progress
+from vidstega.video import DecodeError, Scan
+
+_NOT_CARRIED = {
+    "major_brand", "minor_version", "compatible_brands", "encoder", "handler_name", "vendor_id", "duration",
+    "creation_time", "metadatacreator", "hasmetadata", "hasvideo", "hasaudio", "cuepoints",
+    "canseektoend", "bps", "number_of_frames", "number_of_bytes",
+}  # fmt: skip
+"""Tags that describe a file rather than its content; containers write their own."""
+
+
+def compare_streams(cover: Scan, stego: Scan, replaced: NDArray[np.bool_] | None) -> list[str]:
+    """Compare times, copied packets and other streams of two scans with digests; notes on what had to give.
+
+    Parameters
+    ----------
+    replaced : which packets of the carrying stream are new; None if all are
+
+    Raises
+    ------
+    VerificationError
+        Naming what differs.
+    """
+    notes = _compare_times(cover, stego)
+    if replaced is not None:
+        if len(cover.packets) != len(stego.packets):
+            raise VerificationError(
+                f"{len(stego.packets)} video packets were written for {len(cover.packets)}"
+            )
+        differs = (cover.packets["digest"] != stego.packets["digest"]) & ~replaced
+        if differs.any():
+            raise VerificationError(f"{int(differs.sum())} packets that were copied differ")
+    missing = Counter(_essences(cover)) - Counter(_essences(stego))
+    return notes + [f"{count} stream {kind}: not carried over" for (kind, _), count in missing.items()]
+
+
+def _essences(scan: Scan) -> Iterator[tuple[str, bytes]]:
+    for info in scan.streams:
+        if info.index in scan.digests:
+            yield info.kind, scan.digests[info.index]
+
+
+def _compare_times(cover: Scan, stego: Scan) -> list[str]:
+    ours, theirs = stego.pts, cover.pts
+    if len(ours) != len(theirs):
+        raise VerificationError(f"{len(ours)} frames are shown for {len(theirs)}")
+    if cover.time_base == stego.time_base and np.array_equal(ours, theirs):
+        return []
+    # integers of up to 2**63 in two bases: compare a / b against c / d without rounding
+    ratio = cover.time_base / stego.time_base
+    exact = [int(t) * ratio for t in (theirs - theirs[0])]
+    off = [abs(o - e) for o, e in zip((ours - ours[0]).tolist(), exact, strict=True)]
+    if max(off) > 1:
+        raise VerificationError("the frames are shown at other times")
+    notes = []
+    if max(off):
+        notes.append(f"times are rounded to {float(stego.time_base):.6f} s, as {stego.format} stores them")
+    start = int(ours[0]) * stego.time_base - int(theirs[0]) * cover.time_base
+    if abs(start) >= max(cover.time_base, stego.time_base):
+        notes.append(f"the video starts {float(start):+.6f} s later than it did")
+    return notes
+
+
+def compare_frames(cover: Scan, stego: Scan, carrying: NDArray[np.bool_], progress: Progress) -> None:
+    """Decode both from the start and compare every frame; of carrying ones all planes but the luma.
+
+    Raises
+    ------
+    VerificationError
+        Naming the first frame that differs.
+    """
+    pairs = zip_longest(_all_frames(cover), _all_frames(stego))
+    for index, (theirs, ours) in enumerate(progress.over(pairs, "compare", len(carrying))):
+        if theirs is None or ours is None:
+            raise VerificationError(f"frame {index} decodes in one of the two videos only")
+        first = 1 if carrying[index] else 0
+        same = map(np.array_equal, video.planes(theirs)[first:], video.planes(ours)[first:])
+        if not all(same):
+            raise VerificationError(f"frame {index} decodes to other samples than the cover's")
+    if index + 1 != len(carrying):
+        raise VerificationError(f"{index + 1} frames decode of {len(carrying)}")
+
+
+def _all_frames(scan: Scan) -> Iterator[VideoFrame]:
+    return video.decode_span(scan.source, 0, scan.packets, scan.pts, threads=2)
+
+
+def carrying_frames(pts: NDArray[np.int64], runs: Iterable[NDArray[np.int64]]) -> NDArray[np.bool_]:
+    """Which frames carry, given the times of those that do."""
+    return np.isin(pts, np.concatenate(list(runs)))
+
+
+def lost_tags(cover: Scan, stego: Scan) -> list[str]:
+    """Metadata, chapters and frame properties of the cover that the stego file does not show."""
+    notes = []
+    with video.reading(cover.path) as before, video.reading(stego.path) as after:
+        notes += _lost("tag", before.metadata, after.metadata)
+        ours: Any = after.streams[stego.index]
+        theirs: Any = before.streams[cover.index]
+        notes += _lost("tag of the video stream", theirs.metadata, ours.metadata)
+        if len(before.chapters()) != len(after.chapters()):
+            notes.append(f"{len(after.chapters())} of {len(before.chapters())} chapters are carried")
+    properties = _properties(cover) - _properties(stego)
+    return notes + [f"{name} of the frames is not carried" for name in sorted(properties)]
+
+
+def _lost(what: str, before: dict[str, str], after: dict[str, str]) -> list[str]:
+    kept = {key.lower() for key in after}
+    names = {key for key in before if not key.startswith("_") and key.lower() not in _NOT_CARRIED | kept}
+    return [f"{what} {', '.join(sorted(names))} cannot be carried"] if names else []
+
+
+def _properties(scan: Scan) -> set[str]:
+    try:
+        frame = next(video.decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
+    except (DecodeError, StopIteration):
+        return set()
+    described = {data.type.name.replace("_", " ").lower() for data in _side_data(frame)}
+    return described - {"sei unregistered", "regions of interest", "video enc params", "motion vectors"}
+
+
+def display_matrix(scan: Scan) -> bytes | None:
+    """The display matrix of the first frame: nine little-endian int32, or None."""
+    frame = next(video.decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
+    for data in _side_data(frame):
+        if data.type.name == "DISPLAYMATRIX":
+            return bytes(data)
+    return None
+
+
+def _side_data(frame: VideoFrame) -> list[Any]:
+    return list(frame.side_data)
