@@ -290,7 +290,8 @@ def _coder(scan: Scan, made: Plan, container: str) -> Coder:
     pps_id = plan.free_pps_id(scan)
     assert scan.sets is not None and pps_id is not None
     sps = h264.parse_sps(scan.sps[0])
-    in_band = () if scan.sets.length_size else (scan.sps[0], h264.write_pps(pps_id, sps.id))
+    apart = scan.sets.length_size and splice.wants_header(container)
+    in_band = () if apart else (scan.sps[0], h264.write_pps(pps_id, sps.id))
     return Coder(container, None, sps, pps_id, scan.sets.length_size, in_band)
 
 

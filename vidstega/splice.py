@@ -6,6 +6,7 @@ copied; what the container cannot hold is named, never dropped in silence.
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -81,13 +82,20 @@ def left_out(scan: Scan, container: str, lossless: Lossless | None) -> list[str]
             if stream.index == scan.index:
                 if lossless is None and not _holds(container, stream):
                     raise UnsupportedError(f"{container} cannot hold this {scan.codec} video; use .mkv")
-            elif not _holds(container, stream):
+            elif not (_holds(container, stream) or _as_attachment(container, stream)):
                 info = next(info for info in scan.streams if info.index == stream.index)
                 notes.append(f"stream {info}: {container} cannot hold it")
     return notes
 
 
+def _as_attachment(container: str, stream: Any) -> bool:
+    """Matroska keeps cover art as an attached file."""
+    return container == "matroska" and is_cover_art(stream)
+
+
 def _holds(container: str, stream: Any) -> bool:
+    if is_cover_art(stream) and container != "mp4":
+        return False  # it would come back as a second video
     try:
         with av.open(BytesIO(), "w", format=container) as trial:
             _add_copy(trial, stream)
@@ -144,8 +152,9 @@ def mux(
                     item = _new_packet(item, carrying, scan.time_base)
                 output.mux_one(item)
     except (av.error.FFmpegError, OSError) as error:
-        raise OutputError(f"{target.parent} cannot be written: {os.strerror(error.errno or 0)}") from None
-    _check_whole(target)
+        if error.errno in (errno.EINVAL, None):
+            raise UnsupportedError(f"{container} cannot hold this video's packets; use .mkv") from None
+        raise OutputError(f"the output cannot be written: {os.strerror(error.errno)}") from None
 
 
 def _open_output(target: Path, container: str, source: InputContainer, scan: Scan) -> OutputContainer:
@@ -180,12 +189,21 @@ def _streams(
         if stream.index != scan.index:
             if _holds(container, stream):
                 copies[stream.index] = _add_copy(output, stream)
+            elif _as_attachment(container, stream):
+                _attach(output, scan.path, stream.index)
         elif lossless is not None:
             copies[stream.index] = _add_coded(output, stream, scan, lossless, matrix)
         else:
             copies[stream.index] = _add_copy(output, stream)
             copies[stream.index].codec_context.extradata = extradata
     return copies
+
+
+def _attach(output: OutputContainer, path: Path, index: int) -> None:
+    with reading(path) as source:
+        picture = next(packet for packet in source.demux(source.streams[index]) if packet.size)
+        kind = {"mjpeg": "jpeg"}.get(codec := source.streams[index].codec_context.name, codec)
+        output.add_attachment(f"cover.{kind}", f"image/{kind}", bytes(picture))
 
 
 def _add_coded(
@@ -257,9 +275,3 @@ def _new_packet(item: tuple[np.void, bytes], stream: Any, time_base: Fraction) -
     packet.duration = int(row["duration"])
     packet.is_keyframe = bool(row["flags"] & KEY)
     return packet
-
-
-def _check_whole(target: Path) -> None:
-    """A disk that fills up while the file is closed leaves no error behind, only less space."""
-    with target.open("r+b") as file:
-        os.fsync(file.fileno())

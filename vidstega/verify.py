@@ -121,7 +121,8 @@ def lost_tags(cover: Scan, stego: Scan) -> list[str]:
 
 def _lost(what: str, before: dict[str, str], after: dict[str, str]) -> list[str]:
     kept = {key.lower() for key in after}
-    names = {key for key in before if not key.startswith("_") and key.lower() not in _NOT_CARRIED | kept}
+    said = {key for key, value in before.items() if not key.startswith("_") and value != "und"}
+    names = {key for key in said if key.lower() not in _NOT_CARRIED | kept}
     return [f"{what} {', '.join(sorted(names))} cannot be carried"] if names else []
 
 

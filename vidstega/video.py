@@ -500,26 +500,53 @@ def _decode(
 def _packets_from(
     container: InputContainer, source: Source, first: int, target: np.void
 ) -> Iterator[tuple[int, Packet[Any]]]:
-    """Packets from ordinal `first` on. A seek that lands behind it (MPEG-TS) is undone and read through."""
+    """Packets from ordinal `first` on: by a seek, or by reading up to it where a seek does not get there."""
     stream: Any = container.streams[source.index]
-    for other in container.streams:
-        if other.index != source.index:
-            other.discard = av.stream.Discard.all
-    key = (int(target["pts"]), int(target["dts"]), int(target["size"]))
-    times = [t for t in key[:2] if t != NO_TIME]
-    if first and times and source.format != "mpegts":
-        container.seek(min(times), stream=stream)
-        for seen, packet in enumerate(_solid(container, stream)):
-            if _identity(packet) == key:
+    _only(container, source.index)
+    if not first:
+        yield from enumerate(_solid(container, stream))
+        return
+    if _sought(container, stream, source, target):
+        for packet in _solid(container, stream):
+            if _identity(packet) == _key(target):
                 yield first, packet
                 yield from enumerate(_solid(container, stream), first + 1)
                 return
-            if seen > first or (packet.dts is not None and packet.dts > max(times)):
+            if _is_behind(packet, target):
                 break
-        container.seek(-(1 << 62), stream=stream, any_frame=True)
-    for ordinal, packet in enumerate(_solid(container, stream)):
-        if ordinal >= first:
-            yield ordinal, packet
+    with reading(source.path) as again:
+        _only(again, source.index)
+        for ordinal, packet in enumerate(_solid(again, again.streams[source.index])):
+            if ordinal >= first:
+                yield ordinal, packet
+
+
+def _only(container: InputContainer, index: int) -> None:
+    for other in container.streams:
+        if other.index != index:
+            other.discard = av.stream.Discard.all
+
+
+def _sought(container: InputContainer, stream: Any, source: Source, target: np.void) -> bool:
+    """Seek to a packet or before it; MPEG-TS cannot be relied on for that."""
+    times = [t for t in _key(target)[:2] if t != NO_TIME]
+    if not times or source.format == "mpegts":
+        return False
+    try:
+        container.seek(min(times), stream=stream)
+    except av.error.FFmpegError:
+        return False
+    return True
+
+
+def _is_behind(packet: Packet[Any], target: np.void) -> bool:
+    """Whether a packet comes after the one that is sought."""
+    wanted = int(target["dts"])
+    return packet.dts is not None and wanted != NO_TIME and packet.dts > wanted
+
+
+def _key(row: np.void) -> tuple[int, int, int]:
+    return int(row["pts"]), int(row["dts"]), int(row["size"])
 
 
 def _solid(container: InputContainer, stream: Any) -> Iterator[Packet[Any]]:
