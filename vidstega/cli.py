@@ -63,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail("out of memory; use fewer --jobs or a smaller video")
         except OSError as error:
             _discard_stdout()
-            return _fail(f"{error.filename}: {error.strerror}" if error.filename else error)
+            reason = error.strerror or error
+            return _fail(f"{error.filename}: {reason}" if error.filename else reason)
     return code
 
 

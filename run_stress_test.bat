@@ -1,0 +1,39 @@
+@echo off
+rem Set up .venv if needed, then hide, read back, compare, and print what it took. Arguments are passed on.
+setlocal
+cd /d "%~dp0"
+set "python=.venv\Scripts\python.exe"
+set "recent=import sys; sys.exit(sys.version_info < (3, 11))"
+
+"%python%" -m pip --version >nul 2>&1
+if not errorlevel 1 goto install
+set "base="
+for %%p in ("py -3" "python" "python3") do if not defined base (
+    %%~p -c "%recent%" >nul 2>&1 && set "base=%%~p"
+)
+if not defined base (
+    echo vidstega: error: Python 3.11 or newer is needed and none is found; install it from python.org 1>&2
+    exit /b 1
+)
+%base% -c "import ensurepip, venv" >nul 2>&1
+if errorlevel 1 (
+    echo vidstega: error: %base% has no venv module; install Python from python.org 1>&2
+    exit /b 1
+)
+echo vidstega: making .venv with %base% 1>&2
+%base% -m venv .venv || exit /b 1
+
+:install
+fc /b pyproject.toml .venv\vidstega.stamp >nul 2>&1
+if not errorlevel 1 goto run
+echo vidstega: installing into .venv, which takes a few minutes the first time 1>&2
+"%python%" -m pip install --quiet --disable-pip-version-check --editable ".[notebooks,service,cluster,test]"
+if errorlevel 1 (
+    echo vidstega: error: pip could not install the packages; see above 1>&2
+    exit /b 1
+)
+copy /y pyproject.toml .venv\vidstega.stamp >nul
+
+:run
+"%python%" experiments\first_run.py %*
+exit /b %errorlevel%

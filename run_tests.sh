@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Set up .venv if needed, then: ruff, mypy, pytest, and the notebooks if there are any.
+# Arguments go to pytest: ./run_tests.sh -k splice
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+source scripts/venv.sh
+
+"$python" -m ruff check .
+"$python" -m ruff format --check .
+"$python" -m mypy
+"$python" -m pytest "$@"
+
+shopt -s nullglob
+notebooks=(notebooks/*.ipynb)
+if [ ${#notebooks[@]} -gt 0 ] && [ $# -eq 0 ]; then
+    sanitize=(notebooks/*sanitize*.cfg)
+    "$python" -m pytest --nbval ${sanitize[@]+--nbval-sanitize-with "${sanitize[0]}"} "${notebooks[@]}"
+fi
