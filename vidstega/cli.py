@@ -330,8 +330,12 @@ def _spread(text: str) -> plan.Spread:
 def _fail(error: object, code: int = 1) -> int:
     """Say on one line what went wrong."""
     with suppress(OSError, ValueError):
-        print("vidstega: error:", " ".join(str(error).split("\n")), file=sys.stderr, flush=True)
+        sys.stderr.write(f"vidstega: error: {_one_line(error)}\n")
     return code
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).splitlines())
 
 
 def _discard_stdout() -> None:
@@ -372,7 +376,7 @@ def _plain_warnings() -> Iterator[None]:
         message: Warning | str, category: type[Warning], filename: str, lineno: int,
         file: TextIO | None = None, line: str | None = None,
     ) -> None:  # fmt: skip
-        print("vidstega: warning:", " ".join(str(message).split("\n")), file=sys.stderr)
+        sys.stderr.write(f"vidstega: warning: {_one_line(message)}\n")
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
