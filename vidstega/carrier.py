@@ -79,14 +79,15 @@ class Carrier:
     def most_bytes(self, alpha: float = 1.0) -> int:
         """Bytes a whole frame takes at `alpha` bits per sample at the most."""
         width, height = self.size
-        return int(min(self.method.capacity((height, width), self.depth), alpha * width * height)) // 8
+        room: int = self.method.capacity((height, width), self.depth)
+        return min(room, int(alpha * width * height)) // 8
 
     def body_bytes(self, frame_bytes: int, run: int, frame: int) -> int:
         """Bytes of the body this frame holds where a whole frame holds `frame_bytes`."""
         width, height = self.size
         rows = self.bands(run, frame)[Area.BODY]
         count = rows.stop - rows.start
-        room = self.method.capacity((count, width), self.depth) // 8
+        room: int = self.method.capacity((count, width), self.depth) // 8
         return min(room, frame_bytes * count // height)
 
     def run_bytes(self, frame_bytes: int, run: int, frames: int) -> int:

@@ -25,8 +25,7 @@ import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from numpy.typing import NDArray
 
-from vidstega import h264, methods, payload, plan, search, splice, tasks, video
-from vidstega import verify as checks
+from vidstega import compare, h264, methods, payload, plan, search, splice, tasks, video
 from vidstega.carrier import Carrier
 from vidstega.errors import InputError, OutputError, ParameterError, PayloadError, VerificationError
 from vidstega.methods import Method
@@ -206,7 +205,7 @@ class _Embedding:
         extradata = None
         if scan.sets is not None and coder.sps is not None:
             extradata = scan.sets.with_pps(h264.write_pps(coder.pps_id, coder.sps.id))
-        matrix = checks.display_matrix(scan) if coder.lossless is not None else None
+        matrix = compare.display_matrix(scan) if coder.lossless is not None else None
         try:
             with self.progress.stage("embed", len(scan.packets)) as advance:
                 splice.mux(
@@ -244,7 +243,7 @@ class _Embedding:
         try:
             stego = video.scan(target, digest=True)
             replaced = _replaced(made.parts, len(scan.packets)) if made.mode == "splice" else None
-            notes = checks.compare_streams(scan, stego, replaced)
+            notes = compare.compare_streams(scan, stego, replaced)
             if known:  # said already, and by name
                 notes = [note for note in notes if "not carried over" not in note]
             found = search.find(stego, self.key, [self.method])
@@ -257,14 +256,14 @@ class _Embedding:
             if not np.array_equal(spool, digests):
                 raise VerificationError(f"{int((spool != digests).sum())} frames decode to other samples")
             if self.verify == "full":
-                carrying = checks.carrying_frames(scan.pts, (p.pts[: p.carrying] for p in made.parts))
-                checks.compare_frames(scan, stego, carrying, self.progress)
+                carrying = compare.carrying_frames(scan.pts, (p.pts[: p.carrying] for p in made.parts))
+                compare.compare_frames(scan, stego, carrying, self.progress)
         except (VerificationError, InputError, PayloadError) as error:
             failure = VerificationError(f"{self.stego.name} would not read back as it should: {error}")
             if made.mode == "splice":
                 raise _Redo(failure) from None
             raise failure from None
-        return notes + checks.lost_tags(scan, stego)
+        return notes + compare.lost_tags(scan, stego)
 
     def _read_back(
         self, stego: Scan, found: Found, parts: Sequence[Part], workshop: Path
@@ -290,8 +289,10 @@ def _coder(scan: Scan, made: Plan, container: str) -> Coder:
     pps_id = plan.free_pps_id(scan)
     assert scan.sets is not None and pps_id is not None
     sps = h264.parse_sps(scan.sps[0])
-    apart = scan.sets.length_size and splice.wants_header(container)
-    in_band = () if apart else (scan.sps[0], h264.write_pps(pps_id, sps.id))
+    # Where sets travel with the packets, all go along: FFmpeg repeats the last ones it saw at each IDR.
+    in_band = () if splice.wants_header(container) and not scan.sets_in_band else (scan.sps[0], *scan.pps)
+    if in_band:
+        in_band += (h264.write_pps(pps_id, sps.id),)
     return Coder(container, None, sps, pps_id, scan.sets.length_size, in_band)
 
 
@@ -431,7 +432,7 @@ def verify(
     replaced = _replaced(found.parts, len(after.packets)) if found.spliced else None
     if len(before.packets) != len(after.packets) and found.spliced:
         raise VerificationError(f"{len(after.packets)} video packets stand for {len(before.packets)}")
-    notes = checks.compare_streams(before, after, replaced)
+    notes = compare.compare_streams(before, after, replaced)
     with _workshop(None) as workshop:
         _read(after, found, found.parts, workshop / "sealed", _workers(n_jobs), report, "verify")
         with (workshop / "sealed").open("rb") as file:
@@ -443,7 +444,7 @@ def verify(
         index = np.concatenate([np.searchsorted(after.pts, p.pts[: p.carrying]) for p in found.parts])
         carrying = np.zeros(len(after.pts), bool)
         carrying[index] = True
-        checks.compare_frames(before, after, carrying, report)
+        compare.compare_frames(before, after, carrying, report)
         compared.append("every frame")
     mode = "splice" if found.spliced else "transcode"
     return Verification(

@@ -105,6 +105,8 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
         return f"{container} does not hold H.264"
     if scan.sets is None or len(scan.sps) != 1:
         return f"the stream has {len(scan.sps)} sequence parameter sets; a splice needs one"
+    if len({h264.pps_id(nal) for nal in scan.pps}) != len(scan.pps):
+        return "its picture parameter sets change in mid-stream"
     if scan.sets.length_size in (1, 2):
         return "its NAL units are too short for a raw picture"
     sps = h264.parse_sps(scan.sps[0])
@@ -123,7 +125,8 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
 
 def free_pps_id(scan: Scan) -> int | None:
     """A picture parameter set id nobody uses, or None. High ids first: encoders count from 0."""
-    return next((i for i in range(255, 0, -1) if i not in scan.pps_ids), None)
+    taken = {h264.pps_id(nal) for nal in scan.pps}
+    return next((i for i in range(255, 0, -1) if i not in taken), None)
 
 
 # -- groups of pictures ---------------------------------------------------------------------------------

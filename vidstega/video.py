@@ -113,7 +113,9 @@ class Scan(Source):
     """Per other stream the SHA-256 of its packets' essence, in order. Empty unless asked for."""
     sets: h264.ParameterSets | None = field(repr=False, default=None)
     sps: tuple[bytes, ...] = field(repr=False, default=())
-    pps_ids: frozenset[int] = frozenset()
+    pps: tuple[bytes, ...] = field(repr=False, default=())
+    """Distinct H.264 parameter sets, of the extradata and of the packets."""
+    sets_in_band: bool = False
     field_order: int = 0
 
     @property
@@ -234,7 +236,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
             context.sample_aspect_ratio, colour, packets,
             tuple(_describe(s, stream.index) for s in container.streams),
             {index: running.result() for index, running in essence.items()}, sets,
-            tuple(collector.sps), frozenset(collector.pps), context.field_order,
+            tuple(collector.sps), tuple(collector.pps), collector.in_band, context.field_order,
         )  # fmt: skip
 
 
@@ -270,7 +272,8 @@ class _Collector:
         self._codec, self._digest = codec, digest
         self._length_size = sets.length_size if sets else 0
         self.sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
-        self.pps: set[int] = {h264.pps_id(nal) for nal in sets.pps} if sets else set()
+        self.pps: dict[bytes, None] = dict.fromkeys(sets.pps if sets else ())
+        self.in_band = False
         self._rows: list[tuple[int, int, int, int, int, int]] = []
         self._chunks: list[Packets] = []
         self.count = 0
@@ -315,10 +318,9 @@ class _Collector:
         safe = kind == h264.NAL_IDR
         for nal in head:
             nal_type = nal[0] & 31 if nal else 0
-            if nal_type == h264.NAL_SPS:
-                self.sps.setdefault(nal)
-            elif nal_type == h264.NAL_PPS:
-                self.pps.add(h264.pps_id(nal))
+            if nal_type in (h264.NAL_SPS, h264.NAL_PPS):
+                (self.sps if nal_type == h264.NAL_SPS else self.pps).setdefault(nal)
+                self.in_band = True
             elif nal_type == h264.NAL_SEI and flags & KEY:
                 safe = safe or h264.recovers_at_once(nal)
         return (IDR if kind == h264.NAL_IDR else 0) | (SAFE if safe and flags & KEY else 0)
