@@ -1,0 +1,98 @@
+"""How often a client may ask for work: per API key where one is sent, per address otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from anyio import to_thread
+from limits import RateLimitItem, parse_many
+from limits.storage import storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+from vidstega.errors import ParameterError
+from vidstega.service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who asks. `key` is a digest, so that no storage ever sees an API key."""
+
+    address: str
+    key: str | None
+
+    @classmethod
+    def of(cls, address: str, api_key: str | None) -> Client:
+        """An IPv6 client is its /64, which one household or machine has to itself."""
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return cls(address, _digest(api_key))
+        if ip.version == 6 and ip.ipv4_mapped is not None:
+            ip = ip.ipv4_mapped
+        if ip.version == 6:
+            return cls(str(ipaddress.ip_network((ip, 64), strict=False)), _digest(api_key))
+        return cls(str(ip), _digest(api_key))
+
+
+def _digest(api_key: str | None) -> str | None:
+    return hashlib.sha256(api_key.encode()).hexdigest() if api_key else None
+
+
+class Unavailable(Exception):
+    """The storage of the counters does not answer."""
+
+
+class RateLimits:
+    """The rates of one server, counted in moving windows."""
+
+    def __init__(self, settings: Settings) -> None:
+        try:
+            self._limiter = MovingWindowRateLimiter(storage_from_string(settings.rate_storage))
+            self._rates = {
+                "embed": _parse(settings.rate_embed),
+                "extract": _parse(settings.rate_extract),
+                "work": _parse(settings.rate_work),
+                "address": _parse(settings.rate_address),
+            }
+        except (ValueError, ImportError) as error:
+            raise ParameterError(f"the rate limits cannot be used: {error}") from None
+        self._known_keys = settings.api_keys is not None
+
+    async def retry_after(self, client: Client, operation: str) -> int | None:
+        """Count a request that starts work. None if it may go on, else seconds to wait."""
+        try:
+            return await to_thread.run_sync(self._count, client, operation)
+        except Exception as error:
+            raise Unavailable(type(error).__name__) from None
+
+    def _count(self, client: Client, operation: str) -> int | None:
+        rates = list(self._applying(client, operation))
+        waits = [self._wait(*rate) for rate in rates if not self._limiter.test(*rate)]
+        if waits:
+            return max(waits)
+        for rate in rates:
+            if not self._limiter.hit(*rate):
+                return self._wait(*rate)
+        return None
+
+    def _applying(self, client: Client, operation: str) -> Iterator[tuple[RateLimitItem, str, str]]:
+        who = f"key:{client.key}" if client.key else f"address:{client.address}"
+        for name in (operation, "work"):
+            for rate in self._rates.get(name, []):
+                yield rate, name, who
+        if client.key and not self._known_keys:
+            for rate in self._rates["address"]:
+                yield rate, "address", client.address
+
+    def _wait(self, rate: RateLimitItem, name: str, who: str) -> int:
+        reset = self._limiter.get_window_stats(rate, name, who).reset_time
+        return max(1, math.ceil(reset - time.time()))
+
+
+def _parse(text: str) -> list[RateLimitItem]:
+    return parse_many(text) if text.strip() else []
