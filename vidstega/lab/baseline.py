@@ -1,0 +1,345 @@
+"""The study's present system, kept as control arm: every frame read, every frame written again.
+
+OpenCV's VideoCapture reads frames as BGR samples, NumPy replaces lowest bits in order from the first
+sample of the first frame on, OpenCV's VideoWriter writes all frames again, and the sound is lost. What
+the study's application got wrong is put right, so that the comparison is fair: the file is written in the
+fastest lossless codec that OpenCV reads back exactly (found by trial, `pick_codec`), and the message can
+be read back. Three variants tell the study's proposals apart:
+
+``read_all``   all frames in a list, one after the other
+``streaming``  the same in batches of some frames
+``parallel``   the list's carrying frames handed to a joblib process pool
+
+The message is sealed with scrypt and AES-256-GCM, as vidstega's payloads are, so that sealing costs the
+same in every arm. Only the lab imports this module.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from numpy.typing import NDArray
+
+from vidstega.errors import CapacityError, InputError, OutputError, PayloadError, VidstegaError
+
+Picture = NDArray[np.uint8]
+"""Samples of shape (height, width, 3), blue first."""
+
+CODECS = (("HFYU", ".mkv"), ("FFV1", ".mkv"), ("FFVH", ".mkv"), ("ULRG", ".mkv"), ("png ", ".mov"))
+"""Lossless codecs OpenCV's FFmpeg may write; those that go through 4:2:2 are not exact and fall out."""
+
+_HEAD_BYTES = 8
+_SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
+OVERHEAD_BYTES = _HEAD_BYTES + _SALT_BYTES + _NONCE_BYTES + _TAG_BYTES
+
+
+class MissingError(VidstegaError):
+    """A package or a system library that the lab needs is not there; the message says what to install."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How one codec did on a few frames."""
+
+    fourcc: str
+    suffix: str
+    exact: bool
+    write_s: float
+    read_s: float
+
+
+@dataclass
+class Hidden:
+    """What an embedding did, with wall seconds by stage."""
+
+    frames: int = 0
+    frames_used: int = 0
+    size: tuple[int, int] = (0, 0)
+    sealed_bytes: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def capacity_bytes(self) -> int:
+        """The largest message at one bit in every BGR sample."""
+        return max(0, self.frames * self.size[0] * self.size[1] * 3 // 8 - OVERHEAD_BYTES)
+
+
+def load_opencv() -> Any:
+    """Import OpenCV; MissingError in one line if that cannot be."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
+    try:
+        import cv2
+    except ModuleNotFoundError:
+        raise MissingError(
+            "the control arm needs OpenCV, which is not installed: pip install 'vidstega[notebooks]'"
+        ) from None
+    except ImportError as error:
+        raise MissingError(
+            f"OpenCV cannot be loaded ({error}); install its system libraries, e.g. "
+            "apt-get install libgl1 libglib2.0-0, or pip install opencv-python-headless"
+        ) from None
+    return cv2
+
+
+# -- hiding ---------------------------------------------------------------------------------------------
+
+
+def hide(
+    cover: Path,
+    stego: Path,
+    message: bytes,
+    key: str,
+    *,
+    fourcc: str,
+    variant: str = "read_all",
+    batch: int = 10,
+    workers: int = 1,
+) -> Hidden:
+    """Hide a message as the study's application does, in one of its variants.
+
+    Raises
+    ------
+    CapacityError
+        If there are fewer samples than bits.
+    """
+    done, clock = Hidden(), _Clock()
+    bits = np.unpackbits(np.frombuffer(_seal(message, key), np.uint8))
+    done.sealed_bytes = len(bits) // 8
+    clock.lap("seal")
+    with _Reader(cover) as reader, _Writer(stego, fourcc, reader) as writer:
+        done.size, at = reader.size, 0
+        for frames in _batches(reader, batch if variant == "streaming" else None):
+            clock.lap("decode")
+            samples = frames[0].size
+            carrying = min(len(frames), -(-(len(bits) - at) // samples))
+            if variant == "parallel":
+                frames[:carrying] = _embed_in_pool(frames[:carrying], bits, workers)
+            else:
+                for number in range(carrying):
+                    frames[number] = embed_frame(frames[number], bits[at + number * samples :])
+            at = min(len(bits), at + carrying * samples)
+            done.frames_used += carrying
+            done.frames += len(frames)
+            clock.lap("embed")
+            for frame in frames:
+                writer.write(frame)
+            frames.clear()  # or the next batch is read while this one is in memory
+            clock.lap("encode")
+        if at < len(bits):
+            raise CapacityError(f"needs {len(bits):,} bits, capacity is {8 * done.capacity_bytes:,} bits")
+    clock.lap("encode")
+    done.seconds = clock.seconds
+    return done
+
+
+def embed_frame(frame: Picture, bits: Picture) -> Picture:
+    """Replace the lowest bits of a frame's samples, in order, by as many of `bits` as fit; in place."""
+    flat = frame.reshape(-1)
+    count = min(len(bits), flat.size)
+    flat[:count] &= 0xFE
+    flat[:count] |= bits[:count]
+    return frame
+
+
+def _embed_in_pool(frames: Sequence[Picture], bits: Picture, workers: int) -> list[Picture]:
+    import joblib
+
+    if not frames:
+        return []
+    samples = frames[0].size
+    tasks = (
+        joblib.delayed(_embed_copy)(frame, bits[number * samples : (number + 1) * samples])
+        for number, frame in enumerate(frames)
+    )
+    done: list[Picture] = joblib.Parallel(n_jobs=workers, backend="loky")(tasks)
+    return done
+
+
+def _embed_copy(frame: Picture, bits: Picture) -> Picture:
+    return embed_frame(np.array(frame), bits)  # joblib hands large arrays over as read-only maps
+
+
+# -- getting back ---------------------------------------------------------------------------------------
+
+
+def recover(stego: Path, key: str, *, batch: int | None = None) -> bytes:
+    """Read every frame back and take the message from it.
+
+    Raises
+    ------
+    PayloadError
+        If there is none.
+    """
+    with _Reader(stego) as reader:
+        parts: list[Picture] = []
+        wanted, have = 8 * _HEAD_BYTES, 0
+        for frames in _batches(reader, batch):
+            for frame in frames:
+                if have >= wanted:
+                    break  # the rest was read, as the application does, and holds nothing
+                parts.append(np.packbits(frame.reshape(-1) & 1))
+                have += frame.size
+                if len(parts) == 1:
+                    wanted += 8 * int.from_bytes(parts[0][:_HEAD_BYTES].tobytes(), "big")
+            frames.clear()
+    data = b"".join(part.tobytes() for part in parts)
+    return _unseal(data[_HEAD_BYTES : wanted // 8], key)
+
+
+def read_frames(path: Path, wanted: Sequence[int]) -> Iterator[Picture]:
+    """The frames with these ascending numbers."""
+    with _Reader(path) as reader:
+        numbers = iter(wanted)
+        number = next(numbers, None)
+        for at, frame in enumerate(reader):
+            if number is None:
+                return
+            if at == number:
+                yield frame
+                number = next(numbers, None)
+
+
+# -- OpenCV ---------------------------------------------------------------------------------------------
+
+
+class _Reader:
+    """Frames of a video, one by one, as OpenCV gives them."""
+
+    def __init__(self, path: Path) -> None:
+        self._cv2 = load_opencv()
+        self._capture = self._cv2.VideoCapture(str(path), self._cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
+            raise InputError(f"OpenCV cannot read {path}")
+        self.size = (self._ask("FRAME_WIDTH"), self._ask("FRAME_HEIGHT"))
+        self.fps = float(self._capture.get(self._cv2.CAP_PROP_FPS)) or 25.0
+
+    def _ask(self, name: str) -> int:
+        return int(self._capture.get(getattr(self._cv2, f"CAP_PROP_{name}")))
+
+    def __enter__(self) -> _Reader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._capture.release()
+
+    def __iter__(self) -> Iterator[Picture]:
+        while True:
+            ok, frame = self._capture.read()
+            if not ok:
+                return
+            yield frame
+
+
+class _Writer:
+    def __init__(self, path: Path, fourcc: str, like: _Reader) -> None:
+        cv2 = load_opencv()
+        self._path = path
+        code = cv2.VideoWriter_fourcc(*fourcc)
+        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, like.fps, like.size)
+        if not self._writer.isOpened():
+            raise OutputError(f"OpenCV cannot write {fourcc} to {path}")
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.release()
+
+    def write(self, frame: Picture) -> None:
+        self._writer.write(frame)
+
+
+def _batches(frames: Iterable[Picture], size: int | None) -> Iterator[list[Picture]]:
+    """Lists of `size` frames; all of them in one list if that is None."""
+    source = iter(frames)
+    while batch := list(islice(source, size)):
+        yield batch
+
+
+def pick_codec() -> tuple[Trial, list[Trial]]:
+    """The fastest of `CODECS` that comes back exactly, by trial on a few small frames; and all trials.
+
+    Raises
+    ------
+    OutputError
+        If OpenCV here writes none of them exactly.
+    """
+    rng = np.random.default_rng([0, 0])
+    ramp = np.add.outer(np.arange(180), np.arange(320))[..., None] // (2, 3, 4)
+    frames = [(ramp + rng.integers(0, 8, ramp.shape)).astype(np.uint8) for _ in range(6)]
+    with tempfile.TemporaryDirectory(prefix="vidstega-") as folder:
+        source = Path(folder) / "source.mkv"
+        trials = [_try_codec(fourcc, suffix, frames, source) for fourcc, suffix in CODECS]
+    exact = [trial for trial in trials if trial.exact]
+    if not exact:
+        raise OutputError(f"OpenCV writes none of {', '.join(name for name, _ in CODECS)} without loss here")
+    return min(exact, key=lambda trial: trial.write_s + trial.read_s), trials
+
+
+def _try_codec(fourcc: str, suffix: str, frames: list[Picture], source: Path) -> Trial:
+    cv2 = load_opencv()
+    path, clock = source.with_name(f"{fourcc.strip()}{suffix}"), _Clock()
+    size = (frames[0].shape[1], frames[0].shape[0])
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, size)
+    if not writer.isOpened():
+        return Trial(fourcc, suffix, False, 0.0, 0.0)
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+    clock.lap("write")
+    try:
+        with _Reader(path) as reader:
+            back = list(reader)
+    except InputError:
+        back = []
+    clock.lap("read")
+    exact = len(back) == len(frames) and all(map(np.array_equal, back, frames))
+    return Trial(fourcc, suffix, exact, clock.seconds["write"], clock.seconds["read"])
+
+
+# -- sealing --------------------------------------------------------------------------------------------
+
+
+def _seal(message: bytes, key: str) -> bytes:
+    salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
+    sealed = AESGCM(_derive(key, salt)).encrypt(nonce, message, None)
+    size = len(salt) + len(nonce) + len(sealed)
+    return b"".join(chain([size.to_bytes(_HEAD_BYTES, "big"), salt, nonce, sealed]))
+
+
+def _unseal(data: bytes, key: str) -> bytes:
+    salt, nonce = data[:_SALT_BYTES], data[_SALT_BYTES : _SALT_BYTES + _NONCE_BYTES]
+    if len(data) < OVERHEAD_BYTES - _HEAD_BYTES:
+        raise PayloadError
+    try:
+        return AESGCM(_derive(key, salt)).decrypt(nonce, data[_SALT_BYTES + _NONCE_BYTES :], None)
+    except InvalidTag:
+        raise PayloadError from None
+
+
+def _derive(key: str, salt: bytes) -> bytes:
+    return Scrypt(salt=salt, length=32, n=1 << 15, r=8, p=1).derive(key.encode())
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
+        self._last = now

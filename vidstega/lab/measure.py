@@ -1,0 +1,263 @@
+"""Measuring a process from outside: wall and CPU seconds, and the memory of its whole process tree.
+
+The process under test imports what it needs, says so, and waits. Then its memory is the *import baseline*.
+It is given one job at a time, and while it works this process samples the tree, so that nothing of the
+measuring happens inside what is measured. Memory is the sum of PSS over the tree (proportional set size:
+shared pages count once in all), by ``memory_profiler.memory_usage(..., include_children=True)``; where the
+system knows no PSS it is USS. Reading PSS walks the page tables of the process and holds its memory map
+for that time, so samples are spaced such that reading takes at most a tenth of the time.
+
+Short peaks fall between samples. Linux knows the high-water mark of a process's resident memory; it is reset
+before each job, and how far it rose above where it stood is added to the import baseline. The peak that is
+reported is the larger of the two figures, so that a short arm does not look smaller than it is.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psutil
+from memory_profiler import memory_usage
+
+from vidstega.errors import VidstegaError
+
+TIMELINE_POINTS = 120
+_DUTY = 10
+"""A pause between samples is at least so many times what the last sample took."""
+_SETTLE_S = 0.05
+
+
+class ArmError(VidstegaError):
+    """An arm failed, was killed or took too long; the message is what it said itself."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One job of a process, as seen from outside. Memory in MiB, over the whole tree.
+
+    ``peak_mib`` is the larger of ``sampled_mib``, the highest sample, and ``high_water_mib``, the import
+    baseline and what the high-water mark of the process itself (not its children) rose by; None if unknown.
+    """
+
+    wall_s: float
+    cpu_s: float
+    before_mib: float
+    after_mib: float
+    peak_mib: float
+    sampled_mib: float
+    high_water_mib: float | None
+    samples: int
+    interval_s: float
+    timeline_s: tuple[float, ...]
+    timeline_mib: tuple[float, ...]
+
+
+@cache
+def memory_metric() -> str:
+    """What of a process's memory is summed up here: "pss" or, where there is none, "uss"."""
+    return "pss" if hasattr(psutil.Process().memory_full_info(), "pss") else "uss"
+
+
+def tree_mib(pid: int) -> float | None:
+    """Memory of a process and all its children now, in MiB; None if it is gone."""
+    try:
+        (mib,) = memory_usage(
+            pid, interval=0, include_children=True, backend=f"psutil_{memory_metric()}", max_iterations=1
+        )
+    except (psutil.Error, TypeError):  # TypeError: memory_profiler's answer to a process that is gone
+        return None
+    return None if mib is None else float(mib)
+
+
+def tree_cpu_s(pid: int) -> float:
+    """CPU seconds so far of a process, its children, and those it has waited for."""
+    total = 0.0
+    try:
+        root = psutil.Process(pid)
+        for process in (root, *root.children(recursive=True)):
+            try:
+                total += sum(process.cpu_times()[:4])
+            except psutil.Error:
+                continue
+    except psutil.Error:
+        pass
+    return total
+
+
+class Worker:
+    """A fresh Python process that runs `module` and answers jobs: a JSON object a line, in and out.
+
+    A context manager; at its end the process and its children are gone.
+
+    Parameters
+    ----------
+    module : what to run with ``python -m``
+    arguments : of its command line
+    interval_s : least time between two samples of memory
+    """
+
+    def __init__(self, module: str, arguments: Sequence[str] = (), *, interval_s: float = 0.02) -> None:
+        self._interval_s = interval_s
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed with the worker
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._stderr,
+        )
+        self._lines: queue.Queue[bytes] = queue.Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put(b"")
+
+    def __enter__(self) -> Worker:
+        try:
+            self._reply(self._lines.get(timeout=120))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process and whatever it started."""
+        try:
+            root = psutil.Process(self._process.pid)
+            family = [*root.children(recursive=True), root]
+        except psutil.Error:
+            family = []
+        for process in family:
+            try:
+                process.kill()
+            except psutil.Error:
+                continue
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+            assert pipe is not None
+            try:
+                pipe.close()
+            except OSError:
+                continue
+
+    def run(self, job: Mapping[str, Any], *, timeout_s: float) -> tuple[dict[str, Any], Measured]:
+        """Do one job and measure it.
+
+        Raises
+        ------
+        ArmError
+            If it fails, dies or takes longer than `timeout_s`.
+        """
+        pid = self._process.pid
+        time.sleep(_SETTLE_S)
+        before, cpu = tree_mib(pid) or 0.0, tree_cpu_s(pid)
+        resident = _reset_high_water(pid)
+        started = time.perf_counter()
+        self._send(job)
+        line, times, sizes = self._sample_until_reply(started, timeout_s)
+        wall, cpu = time.perf_counter() - started, tree_cpu_s(pid) - cpu
+        after, highest = tree_mib(pid) or 0.0, _status_mib(pid, "VmHWM")
+        high_water = None if highest is None or resident is None else before + highest - resident
+        reply = self._reply(line)
+        sampled = max([before, after, *sizes])
+        spacing = wall / max(1, len(times))
+        short_s, short_mib = _thin(times, sizes)
+        return reply, Measured(
+            wall, cpu, before, after, max(sampled, high_water or 0.0), sampled, high_water, len(times),
+            spacing, short_s, short_mib,
+        )  # fmt: skip
+
+    def ask(self, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+        """Do one job without measuring it."""
+        self._send(job)
+        try:
+            return self._reply(self._lines.get(timeout=timeout_s))
+        except queue.Empty:
+            raise ArmError(f"took longer than {timeout_s:.0f} s and was stopped") from None
+
+    def _send(self, job: Mapping[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(job).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError:
+            raise self._death() from None
+
+    def _sample_until_reply(self, started: float, timeout_s: float) -> tuple[bytes, list[float], list[float]]:
+        times: list[float] = []
+        sizes: list[float] = []
+        pause = self._interval_s
+        while True:
+            try:
+                return self._lines.get(timeout=pause), times, sizes
+            except queue.Empty:
+                pass
+            began = time.perf_counter()
+            if began - started > timeout_s:
+                raise ArmError(f"took longer than {timeout_s:.0f} s and was stopped")
+            if (mib := tree_mib(self._process.pid)) is not None:
+                times.append(began - started)
+                sizes.append(mib)
+            pause = max(self._interval_s, _DUTY * (time.perf_counter() - began))
+
+    def _reply(self, line: bytes) -> dict[str, Any]:
+        if not line:
+            raise self._death()
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise ArmError(reply["error"])
+        return reply
+
+    def _death(self) -> ArmError:
+        code = self._process.wait()
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        said = lines[-1] if lines else "it said nothing"
+        if code < 0:
+            return ArmError(f"killed by signal {-code}{' (out of memory?)' if code == -9 else ''}: {said}")
+        return ArmError(f"ended with status {code}: {said}")
+
+
+def _reset_high_water(pid: int) -> float | None:
+    """Let the high-water mark start from the resident memory of now, which is returned in MiB (Linux)."""
+    try:
+        Path(f"/proc/{pid}/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return _status_mib(pid, "VmRSS")
+
+
+def _status_mib(pid: int, name: str) -> float | None:
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), None)
+
+
+def _thin(times: Sequence[float], sizes: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """At most `TIMELINE_POINTS` points; each stands for a stretch and is its highest."""
+    step = -(-len(times) // TIMELINE_POINTS) or 1
+    kept = [
+        max(range(at, min(at + step, len(times))), key=sizes.__getitem__) for at in range(0, len(times), step)
+    ]
+    return tuple(round(times[k], 3) for k in kept), tuple(round(sizes[k], 1) for k in kept)

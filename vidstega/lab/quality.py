@@ -1,0 +1,113 @@
+"""How much a carrying frame differs from its cover, and what a detector makes of it.
+
+Planes are (height, width) arrays of whole samples. Nothing here opens a file.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Plane = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_TAPS = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+_TAPS /= _TAPS.sum()
+
+
+def change_rate(cover: Plane, stego: Plane) -> float:
+    """Share of samples that differ, 0 to 1. LSB matching at alpha bits a sample changes alpha / 2."""
+    return float(np.count_nonzero(cover != stego)) / cover.size
+
+
+def mse(cover: Plane, stego: Plane) -> float:
+    """Mean squared difference of the samples."""
+    difference = cover.astype(np.int32) - stego.astype(np.int32)
+    return float(np.mean(difference * difference, dtype=np.float64))
+
+
+def psnr_db(cover: Plane, stego: Plane, depth: int = 8) -> float:
+    """Peak signal-to-noise ratio in dB; infinite for equal planes."""
+    error = mse(cover, stego)
+    return math.inf if error == 0 else 10 * math.log10((2**depth - 1) ** 2 / error)
+
+
+def ssim(cover: Plane, stego: Plane, depth: int = 8) -> float:
+    """Mean structural similarity, 1 for equal planes.
+
+    Z. Wang, A. C. Bovik, H. R. Sheikh, E. P. Simoncelli, "Image quality assessment: from error visibility
+    to structural similarity", IEEE Trans. Image Processing 13(4), 2004: an 11 x 11 Gaussian window of
+    deviation 1.5, K1 = 0.01, K2 = 0.03, population moments, windows that lie within the plane, no
+    down-sampling.
+
+    Raises
+    ------
+    ValueError
+        If a side is under 11 samples.
+    """
+    if min(cover.shape) < len(_TAPS):
+        raise ValueError(f"planes of {cover.shape} are smaller than the window of {len(_TAPS)} samples")
+    x, y = cover.astype(np.float64), stego.astype(np.float64)
+    c1, c2 = ((k * (2**depth - 1)) ** 2 for k in (0.01, 0.03))
+    mean_x, mean_y = _blur(x), _blur(y)
+    product = mean_x * mean_y
+    squares = mean_x**2 + mean_y**2
+    covariance = _blur(x * y) - product
+    variances = _blur(x * x + y * y) - squares
+    return float(np.mean((2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))))
+
+
+def _blur(plane: Floats) -> Floats:
+    """The Gaussian window's mean wherever the window lies within the plane."""
+    height, width = plane.shape
+    reach = len(_TAPS) - 1
+    rows = np.zeros((height - reach, width))
+    for offset, tap in enumerate(_TAPS):
+        rows += tap * plane[offset : offset + height - reach]
+    out = np.zeros((height - reach, width - reach))
+    for offset, tap in enumerate(_TAPS):
+        out += tap * rows[:, offset : offset + width - reach]
+    return out
+
+
+def estimate_alpha(plane: Plane) -> float:
+    """What weighted stego-image analysis takes a plane's alpha for: bits a sample in its lowest bits.
+
+    A. D. Ker and R. Böhme, "Revisiting weighted stego-image steganalysis", Proc. SPIE 6819 (2008): the
+    plane is predicted from its neighbours (their filter KB: sides 1/2, corners -1/4), the prediction error
+    is set against the flip of each lowest bit, smooth places weigh more (1 / (5 + local variance)), and the
+    bias that the flips bring into the prediction is taken off. Near 0 for a cover and alpha for bits that
+    *replace* lowest bits; the answer is not clipped, so a cover may come out a little below 0.
+
+    LSB *matching*, which vidstega uses, is made to escape it: the estimate then stays near that of the
+    cover. Both figures side by side say what this detector sees.
+    """
+    x = plane.astype(np.float64)
+    flips = x + 1 - 2 * (plane & 1)
+    inner = x[1:-1, 1:-1]
+    error = inner - _predict(x)
+    sign = inner - flips[1:-1, 1:-1]
+    weight = 1 / (5 + _local_variance(x))
+    weight /= weight.sum()
+    raw = 2 * float(np.sum(weight * error * sign))
+    bias = float(np.sum(weight * _predict(flips - x) * sign))
+    return raw - raw * bias
+
+
+def _predict(x: Floats) -> Floats:
+    """Each inner sample from its eight neighbours, by the filter KB."""
+    sides = x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
+    corners = x[:-2, :-2] + x[:-2, 2:] + x[2:, :-2] + x[2:, 2:]
+    predicted: Floats = sides / 2 - corners / 4
+    return predicted
+
+
+def _local_variance(x: Floats) -> Floats:
+    """Variance of the four samples beside each inner one."""
+    beside = (x[:-2, 1:-1], x[2:, 1:-1], x[1:-1, :-2], x[1:-1, 2:])
+    mean = sum(beside) / 4
+    variance: Floats = sum(b * b for b in beside) / 4 - mean * mean
+    return variance
