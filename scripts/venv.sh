@@ -26,7 +26,7 @@ make_venv() {
     "$base" -c 'import ensurepip, venv' >/dev/null 2>&1 ||
         fail "$base has no venv module; install it, e.g. apt-get install python3-venv, or set PYTHON=/path/to/another"
     echo "vidstega: making .venv with $base" >&2
-    "$base" -m venv .venv || fail "$base -m venv .venv failed; see above"
+    "$base" -m venv --clear .venv || fail "$base -m venv .venv failed; see above"
 }
 
 install() {
@@ -48,10 +48,14 @@ check_opencv() {
         echo "vidstega: warning: OpenCV does not load (${reason##*ImportError: }); on Debian and Ubuntu: apt-get install libgl1 libglib2.0-0" >&2
 }
 
-python=.venv/bin/python
-[ -x .venv/Scripts/python.exe ] && python=.venv/Scripts/python.exe
-"$python" -m pip --version >/dev/null 2>&1 || make_venv
-[ -x .venv/Scripts/python.exe ] && python=.venv/Scripts/python.exe
+interpreter() {
+    python=.venv/bin/python
+    [ -e .venv/Scripts/python.exe ] && python=.venv/Scripts/python.exe
+    "$python" -c '' >/dev/null 2>&1
+}
+
+interpreter || { make_venv && interpreter; } || fail ".venv does not work; remove it and run this again"
 "$python" -c "$recent" || fail ".venv holds a Python older than 3.11; remove .venv and run this again"
+"$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip >/dev/null || fail ".venv has no pip; remove it and run this again"
 install
 check_opencv
