@@ -107,8 +107,8 @@ def _floor(cover: Path, stego: Path) -> Job:
     """What `whole` does, with nothing to carry and no check: its segments, its codec, its one thread."""
     from vidstega import engine, methods, plan, splice, tasks, video
     from vidstega.carrier import Carrier
-    from vidstega.payload import Layout, derive_keys
     from vidstega.compare import display_matrix
+    from vidstega.payload import Layout, derive_keys
 
     keys = derive_keys(b"nothing is sealed", bytes(16))  # no frame asks for them
     clock = _Clock()
@@ -215,8 +215,8 @@ def _recover(arm: str, stego: Path, job: Job) -> bytes:
 def _compare_limit(arm: str, cover: Path, stego: Path) -> str:
     import numpy as np
 
-    from vidstega import video
     from vidstega import compare as checks
+    from vidstega import video
     from vidstega.progress import Progress
 
     before, after = video.scan(cover, digest=True), video.scan(stego, digest=True)
@@ -241,9 +241,9 @@ def quality(arm: str, job: Job) -> Job:
     pairs, depth = (_control_pairs if is_control(arm) else _luma_pairs)(cover, stego, job)
     rows: list[dict[str, float]] = []
     for before, after in pairs:
-        planes = (
-            [(before, after)] if before.ndim == 2 else [(before[..., c], after[..., c]) for c in range(3)]
-        )
+        planes = [(before, after)]
+        if before.ndim == 3:
+            planes = [(before[..., channel], after[..., channel]) for channel in range(3)]
         rows += [
             {
                 "mse": measures.mse(a, b),
@@ -290,7 +290,7 @@ def _luma_pairs(cover: Path, stego: Path, job: Job) -> tuple[Iterator[Any], int]
 
     scan = video.scan(stego)
     found = search.find(scan, job["key"], [methods.get(name) for name in methods.names()])
-    parts = found.parts
+    parts = list(found.parts)
     if not found.spliced:
         parts = plan.all_segments(scan, found.carrier, found.layout.frames, found.layout.frame_bytes)
     carrying = np.concatenate([np.searchsorted(scan.pts, p.pts[: p.carrying]) for p in parts])
@@ -342,7 +342,7 @@ _JOBS: dict[str, Callable[[str, Job], Job]] = {
 }
 
 
-def _load(arm: str) -> None:
+def _load(arm: str) -> Job:
     """Import all the arm will need, so that importing is no part of what is measured."""
     if is_control(arm):
         from vidstega.lab import baseline
@@ -352,6 +352,7 @@ def _load(arm: str) -> None:
             importlib.import_module("joblib")
     else:
         importlib.import_module("vidstega")
+    return {"ready": arm}
 
 
 def main() -> None:
@@ -371,7 +372,7 @@ def main() -> None:
             reply = {"error": f"{type(error).__name__.lstrip('_')}: {error}"}
         answer(reply)
 
-    guarded(lambda: _load(arm) or {"ready": arm})
+    guarded(lambda: _load(arm))
     for line in sys.stdin:
         job = json.loads(line)
         guarded(lambda job=job: _JOBS[job["do"]](arm, job))  # type: ignore[misc]

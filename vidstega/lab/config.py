@@ -130,18 +130,18 @@ class Matrix:
                 for payload in self.payloads:
                     yield Cell("own", 0, payload, self.repeats, cover)
             return
-        axes = [self.resolutions, self.frames, self.payloads]
         if self.layout == "product":
             for resolution in self.resolutions:
                 for frames in self.frames:
                     for payload in self.payloads:
                         yield Cell(resolution, frames, payload, self.repeats)
         else:
-            middle = [self.centre[name] for name in ("resolution", "frames", "payload")]
-            yield Cell(*middle, max(self.repeats, self.centre_repeats))
-            for axis, values in enumerate(axes):
-                for value in values:
-                    yield Cell(*middle[:axis], value, *middle[axis + 1 :], self.repeats)
+            middle = Cell(**self.centre, repeats=max(self.repeats, self.centre_repeats))
+            plain = dataclasses.replace(middle, repeats=self.repeats)
+            yield middle
+            for name in ("resolution", "frames", "payload"):
+                for value in getattr(self, "frames" if name == "frames" else f"{name}s"):
+                    yield dataclasses.replace(plain, **{name: value})
         for one in self.extra:
             yield Cell(one["resolution"], one["frames"], one["payload"], one.get("repeats", self.repeats))
 
@@ -182,9 +182,7 @@ def load(which: str) -> Matrix:
         text = path.read_text(encoding="utf-8")
     except OSError:
         known = ", ".join(sorted(p.stem for p in _EXPERIMENTS.glob("*.toml") if p.stem != "claims"))
-        raise InputError(
-            f"{which} is no matrix; give one of {known or 'experiments/'} or a .toml file"
-        ) from None
+        raise InputError(f"{path} cannot be read; give one of {known}, or the path of a .toml file") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -205,6 +203,15 @@ def from_dict(data: Mapping[str, Any], folder: Path | None = None) -> Matrix:
     if folder is not None and "covers" in values:
         values["covers"] = tuple(str(folder / cover) for cover in values["covers"])
     return Matrix(**values)
+
+
+def change(matrix: Matrix, *, covers: Sequence[str] = (), repeats: int | None = None) -> Matrix:
+    """The same matrix on other covers, or with so many repeats everywhere."""
+    if covers:
+        matrix = dataclasses.replace(matrix, covers=tuple(str(Path(cover).absolute()) for cover in covers))
+    if repeats is not None:
+        matrix = dataclasses.replace(matrix, repeats=repeats, centre_repeats=0)
+    return matrix
 
 
 def parse_resolution(text: str) -> tuple[int, int]:

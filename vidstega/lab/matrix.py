@@ -19,8 +19,9 @@ One object. ``schema`` is "vidstega.stress/1"; new fields may come, none changes
 ``covers``                cover id -> path, sha256, bytes, codec, pix_fmt, width, height, frames, fps,
                           duration_s, bitrate_bps, key_frames, gop_frames, streams, splice, reason,
                           synthetic (settings and seed, or null)
-``skipped``               list: cell, arm, resolution, width, height, frame_count, payload, why ("memory"
-                          or "disk"), predicted_mib, available_mib, reason (a sentence)
+``skipped``               list: cell, arm, resolution, width, height, frame_count, payload, why ("memory",
+                          "disk" or "opencv"), predicted_mib, available_mib (null for "opencv"),
+                          reason (a sentence)
 ``rows``                  list, one per run, see below
 ========================= ==========================================================================
 
@@ -61,8 +62,8 @@ names of the study come first; its "mb" are MiB, and its times are seconds.
 ``stages``              wall seconds by stage: probe, plan, seal, decode, embed, digest, encode, mux,
                         verify; all keys always there; "digest" belongs to verification
 ``work_s``              total_time without verify and digest: compare this with ``floor``
-``checked_s``           seconds until the result is known to be good: total_time of arms that verify, total_time
-                        + readback_s of those that do not
+``checked_s``           seconds until the result is known to be good: total_time of arms that verify,
+                        total_time + readback_s of those that do not
 ``memory_samples``      number of samples, ``memory_interval_s`` their mean distance
 ``memory_sampled_mb``   highest sample; ``memory_high_water_mb`` the other figure, or null
 ``timeline``            ``{"t_s": [...], "mib": [...]}``, at most 120 points, each the highest of its stretch
@@ -93,7 +94,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -106,7 +106,8 @@ import psutil
 from tqdm.auto import tqdm
 
 from vidstega import engine, video
-from vidstega.errors import InputError, ParameterError, VidstegaError
+from vidstega.errors import CapacityError, InputError, ParameterError, UnsupportedError
+from vidstega.estimate import Estimate, estimate
 from vidstega.lab import stamp, synth
 from vidstega.lab.arms import ARMS, LIMITS, PARALLEL, is_control
 from vidstega.lab.baseline import MissingError
@@ -162,15 +163,13 @@ def run(
     Raises
     ------
     ParameterError
-        If `only` selects nothing.
-    MissingError
-        If OpenCV is needed and cannot be loaded.
+        If `only` selects nothing. A run that fails raises nothing: it is a row with its error.
     """
     runs = _select(matrix, only)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     results = _Results.open(folder / RESULTS, matrix, say)
-    session = _Session(matrix, folder, results, progress)
+    session = _Session(matrix, folder, results, progress, say)
     session.run([one for one in runs if one.key not in results.done])
     return results.data
 
@@ -188,6 +187,27 @@ def load_results(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("schema") != SCHEMA:
         raise InputError(f"{where} is no result of this version of the stress lab")
     return data
+
+
+def summary(data: Mapping[str, Any]) -> str:
+    """Seconds and MiB of every cell and arm, medians over the repeats, as a table for the terminal."""
+    rows: dict[tuple[str, str], list[Row]] = {}
+    for row in data["rows"]:
+        rows.setdefault((row["cell"], row["arm"]), []).append(row)
+    width = max([4, *(len(cell) for cell, _ in rows)])
+    lines = [f"{'cell':<{width}}  {'arm':<18}{'seconds':>9}{'read back':>11}{'peak MiB':>10}{'growth':>9}"]
+    for (cell, arm), some in rows.items():
+        good = [row for row in some if row["success"]]
+        if not good:
+            lines.append(f"{cell:<{width}}  {arm:<18}FAILED: {some[-1]['error']}")
+            continue
+        seconds, back, peak, growth = (
+            float(np.median([row[name] for row in good]))
+            for name in ("total_time", "readback_s", "memory_peak_mb", "growth_ratio")
+        )
+        lines.append(f"{cell:<{width}}  {arm:<18}{seconds:>9.2f}{back:>11.2f}{peak:>10.0f}{growth:>8.1f}x")
+    lines += [f"{skip['cell']:<{width}}  {skip['arm']:<18}left out: {skip['reason']}" for skip in data["skipped"]]
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -264,14 +284,15 @@ class _Results:
     def save(self) -> None:
         rows, skipped = self.data["rows"], {(s["cell"], s["arm"]) for s in self.data["skipped"]}
         _relate(rows)
-        missing = self.data["planned"] - len(rows)
         config = self.data["config"]
-        self.data["complete"] = missing <= sum(
-            cell["repeats"]
+        planned = {
+            (cell["id"], arm, repeat)
             for cell in config["cells"]
             for arm in config["arms"]
-            if (cell["id"], arm) in skipped
-        )
+            for repeat in range(cell["repeats"])
+            if (cell["id"], arm) not in skipped
+        }
+        self.data["complete"] = planned <= self.done
         self.data["updated"] = stamp.now()
         text = json.dumps(_finite(self.data), indent=1)
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
@@ -345,19 +366,21 @@ class _Session:
     folder: Path
     results: _Results
     progress: bool | None
+    say: Callable[[str], None]
+    missing: str | None = None
     _payloads: dict[tuple[str, str], tuple[Path, str]] = field(default_factory=dict)
 
     def run(self, runs: Sequence[_Run]) -> None:
         """All of them, with a bar that says what is running and what is left."""
         data = self.results.data
         if not data["control_codec"] and any(is_control(one.arm) for one in runs):
-            data["control_codec"] = _pick_codec()
-        with (
-            _scratch(self.folder) as scratch,
-            tqdm(
-                total=len(runs), unit="run", disable=None if self.progress is None else not self.progress
-            ) as bar,
-        ):
+            try:
+                data["control_codec"] = _pick_codec()
+            except MissingError as error:
+                self.missing = str(error)
+                self.say(f"the arms current* are left out: {error}")
+        quiet = None if self.progress is None else not self.progress
+        with _scratch(self.folder) as scratch, tqdm(total=len(runs), unit="run", disable=quiet) as bar:
             clock = _Left(runs)
             for one in runs:
                 bar.set_description(str(one))
@@ -367,10 +390,16 @@ class _Session:
                 bar.update(1)
         self.results.save()
 
+    def _no_opencv(self, one: _Run) -> dict[str, Any] | None:
+        if self.missing is None or not is_control(one.arm):
+            return None
+        return {"why": "opencv", "predicted_mib": None, "available_mib": None, "reason": self.missing}
+
     def _one(self, one: _Run, scratch: Path) -> None:
         cover = self._cover(one.cell)
         payload, sha256 = self._payload(one, cover, scratch)
-        if (obstacle := _does_not_fit(one, cover, payload, self.matrix, scratch)) is not None:
+        obstacle = self._no_opencv(one) or _does_not_fit(one, cover, payload, self.matrix, scratch)
+        if obstacle is not None:
             self.results.skip({**_identity(one, cover), **obstacle})
             return
         row: Row = dict.fromkeys(FIELDS)
@@ -395,8 +424,9 @@ class _Session:
         """Hide in one process, read back in another; figures are kept only if that worked."""
         codec = self.results.data["control_codec"] or {}
         job = {
-            "cover": cover["path"], "stego": str(stego), "payload": payload and str(payload), "sha256": sha256,
-            "key": KEY, "fourcc": codec.get("fourcc"), "batch": self.matrix.batch, "workers": row["workers"],
+            "cover": cover["path"], "stego": str(stego), "payload": payload and str(payload),
+            "sha256": sha256, "key": KEY, "fourcc": codec.get("fourcc"), "batch": self.matrix.batch,
+            "workers": row["workers"],
         }  # fmt: skip
         timeout = self.matrix.timeout_s
         interval_s = self.matrix.interval_ms / 1000
@@ -580,44 +610,53 @@ def _describe(path: Path) -> dict[str, Any]:
     }
 
 
-def predicted_mib(
-    arm: str, size: tuple[int, int], frames: int, payload_bytes: int, workers: int, batch: int
-) -> float:
-    """Peak memory an arm should need, a little on the safe side; what decides whether a run is skipped."""
-    luma = size[0] * size[1] / _MIB
-    if not is_control(arm):
-        return 120 + 45 * luma * (workers if arm in PARALLEL else 1) + payload_bytes / _MIB
-    held = 3 * luma * (min(frames, batch) if arm == "current+streaming" else frames)
-    bits = 10 * payload_bytes / _MIB
-    if arm == "current+parallel":
-        carrying = min(frames, 1 + 8 * payload_bytes // (3 * size[0] * size[1]))
-        return 160 + 80 * workers + held + 9 * luma * carrying + 2 * bits + 30 * luma
-    return 160 + held + bits + 30 * luma
-
-
 def _does_not_fit(
     one: _Run, cover: Mapping[str, Any], payload: Path | None, matrix: Matrix, scratch: Path
 ) -> dict[str, Any] | None:
-    size = (cover["width"], cover["height"])
-    workers = matrix.n_workers if one.arm in PARALLEL else 1
     hidden = payload.stat().st_size if payload else 0
-    mib = predicted_mib(one.arm, size, cover["frames"], hidden, workers, matrix.batch)
-    usable = _USABLE * available_mib(matrix)
-    if mib > usable:
-        return {
-            "why": "memory", "predicted_mib": mib, "available_mib": usable,
-            "reason": f"needs about {mib:,.0f} MiB of memory, {usable:,.0f} MiB can be had",
-        }  # fmt: skip
-    samples = size[0] * size[1] * cover["frames"] / _MIB
-    disk = (2.0 if is_control(one.arm) else 2.4 if one.arm not in ("splice", "copy") else 0.2) * samples
-    disk += 2 * cover["bytes"] / _MIB + 20 * hidden / _MIB
-    free = _USABLE * shutil.disk_usage(scratch).free / _MIB
-    if disk > free:
-        return {
-            "why": "disk", "predicted_mib": disk, "available_mib": free,
-            "reason": f"needs about {disk:,.0f} MiB of disk, {free:,.0f} MiB can be had",
-        }  # fmt: skip
+    needs = predict(one.arm, cover, hidden, matrix)
+    has = (available_mib(matrix), shutil.disk_usage(scratch).free / _MIB)
+    for why, needed, free in zip(("memory", "disk"), needs, has, strict=True):
+        usable = _USABLE * free
+        if needed > usable:
+            return {
+                "why": why, "predicted_mib": needed, "available_mib": usable,
+                "reason": f"needs about {needed:,.0f} MiB of {why}, {usable:,.0f} MiB can be had",
+            }  # fmt: skip
     return None
+
+
+def predict(arm: str, cover: Mapping[str, Any], payload_bytes: int, matrix: Matrix) -> tuple[float, float]:
+    """MiB of memory and of disk an arm should need at its peak, on the safe side."""
+    workers = matrix.n_workers if arm in PARALLEL else 1
+    if is_control(arm):
+        return _predict_control(arm, cover, payload_bytes, matrix.batch, workers)
+    if arm == "copy":
+        return 150.0, 2 * cover["bytes"] / _MIB
+    told = _estimate(cover["path"], payload_bytes, "fewest" if arm == "splice" else "all", workers)
+    if told is None:  # it cannot be done; the run will say why
+        return 0.0, 0.0
+    return told.memory_bytes / _MIB, told.disk_bytes / _MIB
+
+
+def _estimate(cover: str, payload_bytes: int, spread: str, workers: int) -> Estimate | None:
+    try:
+        return estimate(cover, payload_bytes, spread=spread, n_jobs=workers)
+    except (CapacityError, UnsupportedError):
+        return None
+
+
+def _predict_control(
+    arm: str, cover: Mapping[str, Any], payload_bytes: int, batch: int, workers: int
+) -> tuple[float, float]:
+    """BGR frames that are held, ten times the payload (bytes, sealed, bits), OpenCV's decoder and encoder."""
+    frame = 3 * cover["width"] * cover["height"]
+    held = min(cover["frames"], batch) if arm == "current+streaming" else cover["frames"]
+    memory = 160 * _MIB + frame * (held + 12) + 10 * payload_bytes
+    if arm in PARALLEL:
+        carrying = min(cover["frames"], 1 + 8 * payload_bytes // frame)
+        memory += 80 * _MIB * workers + 3 * frame * carrying + 10 * payload_bytes
+    return memory / _MIB, 0.7 * frame * cover["frames"] / _MIB
 
 
 def available_mib(matrix: Matrix) -> float:
@@ -629,7 +668,7 @@ def available_mib(matrix: Matrix) -> float:
         limits.append((int(most) - int(used)) / _MIB)
     if matrix.memory_limit_mib:
         limits.append(matrix.memory_limit_mib)
-    return min(limits)
+    return float(min(limits))
 
 
 @contextmanager

@@ -257,7 +257,6 @@ def _status_mib(pid: int, name: str) -> float | None:
 def _thin(times: Sequence[float], sizes: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """At most `TIMELINE_POINTS` points; each stands for a stretch and is its highest."""
     step = -(-len(times) // TIMELINE_POINTS) or 1
-    kept = [
-        max(range(at, min(at + step, len(times))), key=sizes.__getitem__) for at in range(0, len(times), step)
-    ]
+    stretches = (range(at, min(at + step, len(times))) for at in range(0, len(times), step))
+    kept = [max(stretch, key=sizes.__getitem__) for stretch in stretches]
     return tuple(round(times[k], 3) for k in kept), tuple(round(sizes[k], 1) for k in kept)

@@ -109,5 +109,5 @@ def _local_variance(x: Floats) -> Floats:
     """Variance of the four samples beside each inner one."""
     beside = (x[:-2, 1:-1], x[2:, 1:-1], x[1:-1, :-2], x[1:-1, 2:])
     mean = sum(beside) / 4
-    variance: Floats = sum(b * b for b in beside) / 4 - mean * mean
-    return variance
+    squares = sum(b * b for b in beside) / 4
+    return np.asarray(squares - mean * mean)
