@@ -49,7 +49,7 @@ def compare_streams(cover: Scan, stego: Scan, replaced: NDArray[np.bool_] | None
     return notes + [f"{count} stream {kind}: not carried over" for (kind, _), count in missing.items()]
 
 
-def _essences(scan: Scan) -> Iterator[tuple[str, bytes]]:
+def _essences(scan: Scan) -> Iterator[tuple[str, int]]:
     for info in scan.streams:
         if info.index in scan.digests:
             yield info.kind, scan.digests[info.index]
@@ -108,7 +108,7 @@ def carrying_frames(pts: NDArray[np.int64], runs: Iterable[NDArray[np.int64]]) -
 def lost_tags(cover: Scan, stego: Scan) -> list[str]:
     """Metadata, chapters and frame properties of the cover that the stego file does not show."""
     notes = []
-    with video.reading(cover.path) as before, video.reading(stego.path) as after:
+    with video.reading(cover.path, known=True) as before, video.reading(stego.path, known=True) as after:
         notes += _lost("tag", before.metadata, after.metadata)
         ours: Any = after.streams[stego.index]
         theirs: Any = before.streams[cover.index]

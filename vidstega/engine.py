@@ -27,15 +27,21 @@ from numpy.typing import NDArray
 
 from vidstega import compare, h264, methods, payload, plan, search, splice, tasks, video
 from vidstega.carrier import Carrier
-from vidstega.errors import InputError, OutputError, ParameterError, PayloadError, VerificationError
+from vidstega.errors import (
+    InputError,
+    OutputError,
+    ParameterError,
+    PayloadError,
+    UnsupportedError,
+    VerificationError,
+)
 from vidstega.methods import Method
 from vidstega.payload import Layout
 from vidstega.plan import Part, Plan, Spread
 from vidstega.progress import Progress, Report
 from vidstega.results import Capacity, EmbedResult, ExtractResult, Frame, Probe, Room, Verification
 from vidstega.search import Found
-from vidstega.splice import Written
-from vidstega.tasks import Coder, Job, Message
+from vidstega.tasks import Coder, Coding, Job, Message, Written
 from vidstega.video import DecodeError, Scan
 
 PathLike = str | os.PathLike[str]
@@ -162,10 +168,9 @@ class _Embedding:
             layout = Layout(self.method.name, made.frame_bytes, made.runs, made.carrying, sealed.stream_bytes)
             payload.finish(sealed, keys, layout)
             coder = _coder(scan, made, container)
-            notes = splice.left_out(scan, container, coder.lossless)
             _check_disk(workshop, scan, made)
         message = Message(carrier, keys, layout, spool)
-        digests = self._write(scan, made, message, coder, workshop, target)
+        notes, digests = self._write(scan, made, message, coder, workshop, target)
         compared = "no"
         if self.verify:
             with self._timed("verify"):
@@ -183,32 +188,33 @@ class _Embedding:
 
     def _write(
         self, scan: Scan, made: Plan, message: Message, coder: Coder, workshop: Path, target: Path
-    ) -> NDArray[np.uint64]:
-        """Code the parts and mux them as they come; the digests of the frames as they were coded."""
+    ) -> tuple[list[str], NDArray[np.uint64]]:
+        """Code the parts and mux them as they come; notes, and digests of the frames as they were coded."""
         started = time.perf_counter()
+        workers = joblib.effective_n_jobs(self.n_jobs)
+        threads = workers if coder.lossless is None and len(made.parts) == 1 else 1
+        jobs = _jobs(scan, made.parts, message, threads, bool(self.verify))
         digests: list[NDArray[np.uint64]] = []
         spent: dict[str, float] = {}
-        threads = joblib.effective_n_jobs(self.n_jobs) if len(made.parts) == 1 else 1
-        jobs = _jobs(scan, made.parts, message, threads if coder.lossless is None else 1, bool(self.verify))
-        calls = [(tasks.write_part, job, coder, workshop / f"part-{job.part.index}") for job in jobs]
 
-        def parts() -> Iterator[tuple[tuple[int, int], Written]]:
-            for job, written in zip(jobs, _in_order(self.n_jobs, calls), strict=True):
-                if written.extradata != (first := _extradata.setdefault("", written.extradata)):
-                    raise VerificationError(f"parts were coded under other headers than {first!r}")
-                for stage, seconds in written.seconds.items():
+        def parts() -> Iterator[tuple[tuple[int, int], Coding | Written]]:
+            header = None
+            for job, part in zip(jobs, self._parts(jobs, coder, workshop, workers), strict=True):
+                if header not in (None, part.extradata):
+                    raise VerificationError(f"part {job.part.index} was coded under another header")
+                header = part.extradata
+                yield job.part.replaced, part
+                digests.append(part.digests)
+                for stage, seconds in part.seconds.items():
                     spent[stage] = spent.get(stage, 0.0) + seconds
-                digests.append(written.digests)
-                yield job.part.replaced, written
 
-        _extradata: dict[str, bytes] = {}
         extradata = None
         if scan.sets is not None and coder.sps is not None:
             extradata = scan.sets.with_pps(h264.write_pps(coder.pps_id, coder.sps.id))
         matrix = compare.display_matrix(scan) if coder.lossless is not None else None
         try:
             with self.progress.stage("embed", len(scan.packets)) as advance:
-                splice.mux(
+                notes = splice.mux(
                     scan, target, coder.container, parts(), extradata=extradata,
                     lossless=coder.lossless, matrix=matrix, progress=advance,
                 )  # fmt: skip
@@ -217,8 +223,8 @@ class _Embedding:
             if made.mode == "splice" and damaged is not None:
                 raise _Redo(error, avoid=damaged.first) from None
             raise
-        except OutputError as error:
-            if made.mode == "splice" and not isinstance(error.__cause__, OSError) and "Invalid" in str(error):
+        except UnsupportedError as error:
+            if made.mode == "splice":
                 raise _Redo(error) from None
             raise
         # stages of workers add up to more than the wall clock; scale them to the time that passed
@@ -228,7 +234,16 @@ class _Embedding:
         for stage, seconds in spent.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + scale * seconds
         self.seconds["mux"] = self.seconds.get("mux", 0.0) + max(0.0, wall - scale * total)
-        return np.concatenate(digests)
+        return notes, np.concatenate(digests)
+
+    def _parts(
+        self, jobs: Sequence[Job], coder: Coder, workshop: Path, workers: int
+    ) -> Iterator[Coding | Written]:
+        """One worker codes straight into the output; several leave their parts on disk."""
+        if workers == 1:
+            return (Coding(job, coder) for job in jobs)
+        calls = [(tasks.write_part, job, coder, workshop / f"part-{job.part.index}") for job in jobs]
+        return _in_order(self.n_jobs, calls)
 
     def _check(
         self,

@@ -10,7 +10,6 @@ import errno
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -21,10 +20,9 @@ import av.error
 import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from numpy.typing import NDArray
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
-from vidstega.video import KEY, NO_TIME, Lossless, Packets, Scan, configure, is_cover_art, reading
+from vidstega.video import KEY, NO_TIME, Lossless, Scan, configure, is_cover_art, reading
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -40,16 +38,11 @@ _HEADER_IN_EXTRADATA = {"mp4", "mov", "matroska", "webm", "flv"}
 _INTERLEAVE_US = 500_000
 
 
-@dataclass(frozen=True)
-class Written:
-    """A part on disk: its packets one after the other in `path`, and a row for each."""
+Row = tuple[int, int, int, int, int, int]
+"""A packet's row of the table, see `video.PACKET`."""
 
-    path: Path
-    packets: Packets
-    extradata: bytes
-    digests: NDArray[np.uint64]
-    """Of the frames as they were handed to the coder, in order; empty unless asked for."""
-    seconds: dict[str, float]
+Coded = Iterable[tuple[Row, Any]]
+"""Packets of a part as they come: rows and buffers."""
 
 
 def container_of(path: Path) -> str:
@@ -66,26 +59,6 @@ def container_of(path: Path) -> str:
 def wants_header(container: str) -> bool:
     """Whether this container keeps a codec's header apart from its packets."""
     return container in _HEADER_IN_EXTRADATA
-
-
-def left_out(scan: Scan, container: str, lossless: Lossless | None) -> list[str]:
-    """What of the cover this container cannot hold, found out by trying; nothing is written.
-
-    Raises
-    ------
-    UnsupportedError
-        If it cannot hold the carrying video itself.
-    """
-    notes = []
-    with reading(scan.path) as source:
-        for stream in source.streams:
-            if stream.index == scan.index:
-                if lossless is None and not _holds(container, stream):
-                    raise UnsupportedError(f"{container} cannot hold this {scan.codec} video; use .mkv")
-            elif not (_holds(container, stream) or _as_attachment(container, stream)):
-                info = next(info for info in scan.streams if info.index == stream.index)
-                notes.append(f"stream {info}: {container} cannot hold it")
-    return notes
 
 
 def _as_attachment(container: str, stream: Any) -> bool:
@@ -118,18 +91,21 @@ def mux(
     scan: Scan,
     target: Path,
     container: str,
-    parts: Iterable[tuple[tuple[int, int], Written]],
+    parts: Iterable[tuple[tuple[int, int], Coded]],
     *,
     extradata: bytes | None,
     lossless: Lossless | None,
     matrix: bytes | None = None,
     progress: Callable[[int], None] | None = None,
-) -> None:
+) -> list[str]:
     """Write `target`: the cover's packets, each replaced range of the carrying stream exchanged for its part.
+
+    Gives notes on streams the container cannot hold. No part is asked for before it is known that the
+    container holds the carrying one.
 
     Parameters
     ----------
-    parts : pairs of (packets [start, stop) replaced, part), in order; a part is deleted once it is in
+    parts : pairs of (packets [start, stop) replaced, packets instead), in order
     extradata : the carrying stream's, with one parameter set more, for a splice
     lossless : how the carrying stream was coded, for a transcode
     matrix : display matrix (9 little-endian int32) to set on a transcoded stream
@@ -137,11 +113,14 @@ def mux(
     Raises
     ------
     OutputError
-        If the disk is full or the container refuses a packet.
+        If the disk is full.
+    UnsupportedError
+        If the container cannot hold the carrying video, or one of its packets.
     """
+    notes: list[str] = []
     try:
         with reading(scan.path) as source, _open_output(target, container, source, scan) as output:
-            copies = _streams(source, output, scan, container, extradata, lossless, matrix)
+            copies = _streams(source, output, scan, container, extradata, lossless, matrix, notes)
             output.metadata.update(source.metadata)
             output.set_chapters(source.chapters())
             carrying = copies[scan.index]
@@ -155,6 +134,7 @@ def mux(
         if error.errno in (errno.EINVAL, None):
             raise UnsupportedError(f"{container} cannot hold this video's packets; use .mkv") from None
         raise OutputError(f"the output cannot be written: {os.strerror(error.errno)}") from None
+    return notes
 
 
 def _open_output(target: Path, container: str, source: InputContainer, scan: Scan) -> OutputContainer:
@@ -183,6 +163,7 @@ def _streams(
     extradata: bytes | None,
     lossless: Lossless | None,
     matrix: bytes | None,
+    notes: list[str],
 ) -> dict[int, Any]:
     copies: dict[int, Any] = {}
     for stream in source.streams:
@@ -191,16 +172,21 @@ def _streams(
                 copies[stream.index] = _add_copy(output, stream)
             elif _as_attachment(container, stream):
                 _attach(output, scan.path, stream.index)
+            else:
+                info = next(info for info in scan.streams if info.index == stream.index)
+                notes.append(f"stream {info}: {container} cannot hold it")
         elif lossless is not None:
             copies[stream.index] = _add_coded(output, stream, scan, lossless, matrix)
-        else:
+        elif _holds(container, stream):
             copies[stream.index] = _add_copy(output, stream)
             copies[stream.index].codec_context.extradata = extradata
+        else:
+            raise UnsupportedError(f"{container} cannot hold this {scan.codec} video; use .mkv")
     return copies
 
 
 def _attach(output: OutputContainer, path: Path, index: int) -> None:
-    with reading(path) as source:
+    with reading(path, known=True) as source:
         picture = next(packet for packet in source.demux(source.streams[index]) if packet.size)
         kind = {"mjpeg": "jpeg"}.get(codec := source.streams[index].codec_context.name, codec)
         output.add_attachment(f"cover.{kind}", f"image/{kind}", bytes(picture))
@@ -223,9 +209,9 @@ def _merge(
     source: InputContainer,
     scan: Scan,
     wanted: set[int],
-    parts: Iterable[tuple[tuple[int, int], Written]],
+    parts: Iterable[tuple[tuple[int, int], Coded]],
     progress: Callable[[int], None] | None,
-) -> Iterator[Packet[Any] | tuple[np.void, bytes]]:
+) -> Iterator[Packet[Any] | tuple[Row, Any]]:
     """The source's packets in file order; a new one in the place of each that is replaced."""
     ranges = iter(parts)
     (start, stop), fresh = _next_part(ranges)
@@ -248,30 +234,22 @@ def _merge(
             yield from fresh
             (start, stop), fresh = _next_part(ranges)
     yield from fresh
-    for _, written in ranges:
-        yield from _packets_of(written)
+    for _, coded in ranges:
+        yield from coded
 
 
 def _next_part(
-    ranges: Iterator[tuple[tuple[int, int], Written]],
-) -> tuple[tuple[int, int], Iterator[tuple[np.void, bytes]]]:
+    ranges: Iterator[tuple[tuple[int, int], Coded]],
+) -> tuple[tuple[int, int], Iterator[tuple[Row, Any]]]:
     item = next(ranges, None)
-    return ((-1, -1), iter(())) if item is None else (item[0], _packets_of(item[1]))
+    return ((-1, -1), iter(())) if item is None else (item[0], iter(item[1]))
 
 
-def _packets_of(written: Written) -> Iterator[tuple[np.void, bytes]]:
-    with written.path.open("rb") as part:
-        for row in written.packets:
-            yield row, part.read(int(row["size"]))
-    written.path.unlink()
-
-
-def _new_packet(item: tuple[np.void, bytes], stream: Any, time_base: Fraction) -> Packet[Any]:
-    row, data = item
-    packet: Packet[Any] = Packet(data)
+def _new_packet(item: tuple[Row, Any], stream: Any, time_base: Fraction) -> Packet[Any]:
+    (pts, dts, duration, _, _, flags), data = item
+    packet: Packet[Any] = data if isinstance(data, Packet) else Packet(data)
     packet.stream, packet.time_base = stream, time_base
-    packet.pts = int(row["pts"])
-    packet.dts = None if row["dts"] == NO_TIME else int(row["dts"])
-    packet.duration = int(row["duration"])
-    packet.is_keyframe = bool(row["flags"] & KEY)
+    packet.pts, packet.dts = pts, None if dts == NO_TIME else dts
+    packet.duration = duration
+    packet.is_keyframe = bool(flags & KEY)
     return packet

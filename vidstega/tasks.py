@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from av.packet import Packet
@@ -21,7 +21,7 @@ from vidstega.carrier import Carrier
 from vidstega.errors import OutputError, VerificationError
 from vidstega.payload import Area, Keys, Layout
 from vidstega.plan import Part
-from vidstega.splice import Written
+from vidstega.splice import Row
 from vidstega.video import KEY, PACKET, Encoder, Lossless, Packets, Source
 
 
@@ -64,6 +64,9 @@ class _Clock:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self.start()
+
+    def start(self) -> None:
         self._last = time.perf_counter()
 
     def lap(self, stage: str) -> None:
@@ -72,32 +75,85 @@ class _Clock:
         self._last = now
 
 
+@dataclass(frozen=True)
+class Written:
+    """A part on disk, packet after packet in `path`. Iterating gives them and deletes the file."""
+
+    path: Path
+    packets: Packets
+    extradata: bytes
+    digests: NDArray[np.uint64]
+    seconds: dict[str, float]
+
+    def __iter__(self) -> Iterator[tuple[Row, bytes]]:
+        with self.path.open("rb") as part:
+            for row in self.packets.tolist():
+                yield row, part.read(row[4])
+        self.path.unlink()
+
+
+class Coding:
+    """A part being coded: iterating decodes its frames, embeds, and gives packets as they come.
+
+    ``digests`` (of the frames as they were coded, if the job asks for them) and ``seconds`` are complete
+    when the iteration is.
+    """
+
+    def __init__(self, job: Job, coder: Coder) -> None:
+        self._job = job
+        self._sink = _CodedFrames(job, coder, coder.lossless) if coder.lossless else _RawPictures(job, coder)
+        self._clock = _Clock()
+        self._digests: list[int] = []
+        self.extradata = self._sink.extradata
+
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        return np.array(self._digests, np.uint64)
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return self._clock.seconds
+
+    def __iter__(self) -> Iterator[tuple[Row, Any]]:
+        job, clock, times = self._job, self._clock, []
+        clock.start()
+        for number, frame in enumerate(_frames(job, self._sink.on_packet)):
+            if number == 0:
+                video.check_format(frame)
+            clock.lap("decode")
+            if number < job.part.carrying:
+                _carry(job, number, frame)
+                clock.lap("embed")
+            if job.digest:
+                self._digests.append(video.frame_digest(frame))
+                clock.lap("digest")
+            packets = self._sink.put(frame)
+            clock.lap("encode")
+            times += [row[0] for row, _ in packets]
+            yield from packets
+            clock.start()
+        packets = self._sink.finish()
+        clock.lap("encode")
+        times += [row[0] for row, _ in packets]
+        yield from packets
+        if not np.array_equal(np.sort(times), job.part.pts):
+            raise VerificationError(
+                f"part {job.part.index}: {len(job.part.pts)} frames were coded as {len(times)} packets "
+                "with other times"
+            )
+
+
 def write_part(job: Job, coder: Coder, path: Path) -> Written:
-    """Decode a part's frames, embed into the ones that carry, and write their packets to `path`."""
-    clock, digests = _Clock(), []
-    sink = _raw_sink(job, coder) if coder.lossless is None else _coded_sink(job, coder, coder.lossless)
-    rows: list[tuple[int, int, int, int, int, int]] = []
+    """Code a part into a file."""
+    coding, rows = Coding(job, coder), []
     try:
         with path.open("xb") as out:
-            for number, frame in enumerate(_frames(job, sink.on_packet)):
-                if number == 0:
-                    video.check_format(frame)
-                clock.lap("decode")
-                if number < job.part.carrying:
-                    _carry(job, number, frame)
-                    clock.lap("embed")
-                if job.digest:
-                    digests.append(video.frame_digest(frame))
-                    clock.lap("digest")
-                rows += sink.put(out, frame)
-                clock.lap("encode")
-            rows += sink.finish(out)
-            clock.lap("encode")
+            for row, data in coding:
+                rows.append(row)
+                out.write(data)
     except OSError as error:
-        raise OutputError(f"{path.parent.parent} cannot be written: {error.strerror}") from None
-    packets = np.array(rows, PACKET)
-    _check_times(job, packets)
-    return Written(path, packets, sink.extradata, np.array(digests, np.uint64), clock.seconds)
+        raise OutputError(f"a part cannot be written: {error.strerror}") from None
+    return Written(path, np.array(rows, PACKET), coding.extradata, coding.digests, coding.seconds)
 
 
 def read_part(job: Job) -> NDArray[np.uint64]:
@@ -141,18 +197,7 @@ def _carry(job: Job, number: int, frame: VideoFrame) -> None:
     carrier.write(video.planes(frame)[0], keys, part.run, at, contents)
 
 
-def _check_times(job: Job, packets: Packets) -> None:
-    if not np.array_equal(np.sort(packets["pts"]), job.part.pts):
-        raise VerificationError(
-            f"part {job.part.index}: {len(job.part.pts)} frames were coded as {len(packets)} packets "
-            "with other times"
-        )
-
-
-_Rows = list[tuple[int, int, int, int, int, int]]
-
-
-class _raw_sink:
+class _RawPictures:
     """Writes each frame as one IDR picture of raw samples, with the times of the packets it replaces."""
 
     def __init__(self, job: Job, coder: Coder) -> None:
@@ -167,44 +212,43 @@ class _raw_sink:
         self.extradata = b""
 
     def on_packet(self, packet: Packet[Any]) -> None:
+        """Keep a replaced packet's captions for the picture that takes its place."""
         head, _ = h264.until_picture(bytes(packet), self._coder.length_size)
         if packet.pts is not None and (captions := [nal for nal in head if h264.is_caption(nal)]):
             self._captions[packet.pts] = captions
 
-    def put(self, out: BinaryIO, frame: VideoFrame) -> _Rows:
+    def put(self, frame: VideoFrame) -> list[tuple[Row, Any]]:
         pts, dts = next(self._times)
         picture = self._writer.picture(video.planes(frame), self._ordinal)
         units = [*self._coder.in_band, *self._captions.pop(pts, []), picture]
         data = h264.pack(units, self._coder.length_size)
-        out.write(data)
         self._ordinal += 1
-        return [(pts, dts, self._durations[pts], 0, len(data), KEY)]
+        return [((pts, dts, self._durations[pts], 0, len(data), KEY), data)]
 
-    def finish(self, out: BinaryIO) -> _Rows:
+    def finish(self) -> list[tuple[Row, Any]]:
         return []
 
 
-class _coded_sink:
-    """Feeds a lossless encoder and writes what comes out of it."""
+class _CodedFrames:
+    """Feeds a lossless encoder and gives what comes out of it."""
 
     on_packet = None
 
     def __init__(self, job: Job, coder: Coder, lossless: Lossless) -> None:
         self._encoder = Encoder(job.source, lossless, splice.wants_header(coder.container))
-        self._durations = dict(
-            zip(job.packets["pts"].tolist(), job.packets["duration"].tolist(), strict=True)
-        )
+        rows = job.packets
+        self._durations = dict(zip(rows["pts"].tolist(), rows["duration"].tolist(), strict=True))
         self.extradata = self._encoder.extradata
 
-    def put(self, out: BinaryIO, frame: VideoFrame | None) -> _Rows:
-        rows = []
+    def put(self, frame: VideoFrame | None) -> list[tuple[Row, Any]]:
+        packets: list[tuple[Row, Any]] = []
         for packet in self._encoder.encode(frame):
             assert packet.pts is not None
-            out.write(memoryview(packet))
             dts = packet.pts if packet.dts is None else packet.dts
             duration = self._durations.get(packet.pts, 0)
-            rows.append((packet.pts, dts, duration, 0, packet.size, KEY if packet.is_keyframe else 0))
-        return rows
+            flags = KEY if packet.is_keyframe else 0
+            packets.append(((packet.pts, dts, duration, 0, packet.size, flags), packet))
+        return packets
 
-    def finish(self, out: BinaryIO) -> _Rows:
-        return self.put(out, None)
+    def finish(self) -> list[tuple[Row, Any]]:
+        return self.put(None)

@@ -6,7 +6,6 @@ stream's own time base. FFmpeg's planes are seen as NumPy views, never through R
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ import av.codec.context
 import av.error
 import av.logging
 import numpy as np
+import xxhash
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -101,6 +101,8 @@ class Source:
     aspect: Fraction | None
     colour: tuple[int, int, int, int]
     """Range, primaries, transfer and matrix, in the numbers of ISO/IEC 23091-2."""
+    reorder: int
+    """How many frames the decoder holds back to bring them into order."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ class Scan(Source):
 
     packets: Packets
     streams: tuple[StreamInfo, ...]
-    digests: dict[int, bytes] = field(repr=False)
-    """Per other stream the SHA-256 of its packets' essence, in order. Empty unless asked for."""
+    digests: dict[int, int] = field(repr=False)
+    """Per other stream one digest of its packets' essence, in order. Empty unless asked for."""
     sets: h264.ParameterSets | None = field(repr=False, default=None)
     sps: tuple[bytes, ...] = field(repr=False, default=())
     pps: tuple[bytes, ...] = field(repr=False, default=())
@@ -151,8 +153,12 @@ class Scan(Source):
         return np.asarray(large & (self.packets["flags"] & KEY != 0))
 
 
-def open_input(path: str | os.PathLike[str]) -> InputContainer:
-    """Open a video file for reading; InputError in one line if that cannot be."""
+def open_input(path: str | os.PathLike[str], *, known: bool = False) -> InputContainer:
+    """Open a video file for reading; InputError in one line if that cannot be.
+
+    FFmpeg decodes a frame or more to learn what the headers do not say. Where that is `known` from a scan
+    it need not, and opening a large video takes a millisecond.
+    """
     av.logging.set_level(av.logging.PANIC)
     where = Path(path)
     if where.is_dir():
@@ -163,7 +169,11 @@ def open_input(path: str | os.PathLike[str]) -> InputContainer:
         return av.open(
             str(where.absolute()),
             metadata_errors="ignore",
-            options={"protocol_whitelist": "file", "format_whitelist": ",".join(_READS)},
+            options={
+                "protocol_whitelist": "file",
+                "format_whitelist": ",".join(_READS),
+                **({"skip_frame": "all"} if known else {}),
+            },
         )
     except PermissionError:
         raise InputError(f"{where} may not be read: permission denied") from None
@@ -172,9 +182,9 @@ def open_input(path: str | os.PathLike[str]) -> InputContainer:
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
+def reading(path: str | os.PathLike[str], *, known: bool = False) -> Iterator[InputContainer]:
     """`open_input`, closed at the end."""
-    container = open_input(path)
+    container = open_input(path, known=known)
     try:
         yield container
     finally:
@@ -197,8 +207,9 @@ def is_cover_art(stream: Any) -> bool:
 def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
     """Read every packet once and decode nothing.
 
-    With `digest`, each packet of the carrying stream gets a 64-bit digest of its essence and every other
-    stream one SHA-256, so that two files can be compared without holding either.
+    With `digest`, each packet of the carrying stream gets a digest of its essence and every other stream
+    one in all, so that two files can be compared without holding either. Digests are 64-bit XXH3: they
+    tell damage, not forgery, which is the seal's business.
     """
     with reading(path) as container:
         stream = best_video(container)
@@ -233,7 +244,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
             Path(path), container.format.name, stream.index, codec, pixels.name,
             (context.width, context.height), pixels.components[0].bits,
             stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25),
-            context.sample_aspect_ratio, colour, packets,
+            context.sample_aspect_ratio, colour, context.reorder_depth, packets,
             tuple(_describe(s, stream.index) for s in container.streams),
             {index: running.result() for index, running in essence.items()}, sets,
             tuple(collector.sps), tuple(collector.pps), collector.in_band, context.field_order,
@@ -334,7 +345,7 @@ class _Running:
         context = stream.codec_context
         extradata = context.extradata if context is not None and self._codec == "h264" else None
         self._length_size = h264.ParameterSets.parse(extradata).length_size if extradata else 0
-        self._hash = hashlib.sha256()
+        self._hash = xxhash.xxh3_64()
 
     def add(self, packet: Packet[Any]) -> None:
         if self._codec == "h264":
@@ -345,8 +356,8 @@ class _Running:
         else:
             self._hash.update(packet)
 
-    def result(self) -> bytes:
-        return self._hash.digest()
+    def result(self) -> int:
+        return self._hash.intdigest()
 
 
 def h264_essence(data: bytes, length_size: int) -> list[bytes]:
@@ -361,10 +372,10 @@ def _without_adts(data: bytes) -> bytes:
 
 
 def _short_digest(parts: Any) -> int:
-    digest = hashlib.sha256()
+    digest = xxhash.xxh3_64()
     for part in parts if isinstance(parts, list) else (parts,):
         digest.update(part)
-    return int.from_bytes(digest.digest()[:8], "little")
+    return digest.intdigest()
 
 
 def _hidden(codec: str, packet: Packet[Any]) -> int:
@@ -421,10 +432,10 @@ def check_format(frame: VideoFrame) -> None:
 
 def frame_digest(frame: VideoFrame) -> int:
     """64 bits over the samples of all planes, row padding left out."""
-    digest = hashlib.sha256()
+    digest = xxhash.xxh3_64()
     for view in planes(frame):
         digest.update(np.ascontiguousarray(view).data)
-    return int.from_bytes(digest.digest()[:8], "little")
+    return digest.intdigest()
 
 
 def decode_span(
@@ -451,7 +462,7 @@ def decode_span(
         If size or pixel format change in mid-stream.
     """
     wanted, got = pts.tolist(), 0
-    with reading(source.path) as container:
+    with reading(source.path, known=True) as container:
         for frame in _decode(container, source, first, packets, wanted[0], threads, on_packet):
             if frame.pts is None or frame.pts < wanted[0]:
                 continue
@@ -484,6 +495,7 @@ def _decode(
     context = stream.codec_context
     context.thread_count = threads
     context.thread_type = "AUTO" if threads > 1 else "NONE"
+    context.reorder_depth = source.reorder
     # Until the first packet that is wanted, frames that no other depends on need no decoding.
     lead = first + int(np.argmax(packets["pts"] >= from_pts))
     try:
@@ -516,7 +528,7 @@ def _packets_from(
                 return
             if _is_behind(packet, target):
                 break
-    with reading(source.path) as again:
+    with reading(source.path, known=True) as again:
         _only(again, source.index)
         for ordinal, packet in enumerate(_solid(again, again.streams[source.index])):
             if ordinal >= first:
@@ -531,7 +543,7 @@ def _only(container: InputContainer, index: int) -> None:
 
 def _sought(container: InputContainer, stream: Any, source: Source, target: np.void) -> bool:
     """Seek to a packet or before it; MPEG-TS cannot be relied on for that."""
-    times = [t for t in _key(target)[:2] if t != NO_TIME]
+    times = [int(t) for t in (target["pts"], target["dts"]) if t != NO_TIME]
     if not times or source.format == "mpegts":
         return False
     try:
@@ -547,17 +559,16 @@ def _is_behind(packet: Packet[Any], target: np.void) -> bool:
     return packet.dts is not None and wanted != NO_TIME and packet.dts > wanted
 
 
-def _key(row: np.void) -> tuple[int, int, int]:
-    return int(row["pts"]), int(row["dts"]), int(row["size"])
+def _key(row: np.void) -> tuple[int, int]:
+    return int(row["pts"]), int(row["size"])
 
 
 def _solid(container: InputContainer, stream: Any) -> Iterator[Packet[Any]]:
     return (packet for packet in container.demux(stream) if packet.size)
 
 
-def _identity(packet: Packet[Any]) -> tuple[int, int, int]:
-    pts, dts = packet.pts, packet.dts
-    return NO_TIME if pts is None else pts, NO_TIME if dts is None else dts, packet.size
+def _identity(packet: Packet[Any]) -> tuple[int, int]:
+    return NO_TIME if packet.pts is None else packet.pts, packet.size
 
 
 # -- coding without loss --------------------------------------------------------------------------------
