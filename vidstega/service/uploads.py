@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -72,12 +72,11 @@ async def receive(
     end = loop.time() + seconds
     try:
         async with asyncio.timeout_at(min(end, loop.time() + idle)) as deadline:
-            async for chunk in request.stream():
+            async for chunk in _chunks(request):
                 deadline.reschedule(min(end, loop.time() + idle))
                 form.feed(chunk)
                 if form.waiting >= _BUFFER_BYTES:
                     await to_thread.run_sync(form.write)
-            request.state.read = True
             await to_thread.run_sync(form.write)
             return form.finish()
     except TimeoutError:
@@ -92,6 +91,18 @@ async def receive(
         raise Refused(503, text, limit="disk", retry_after=60) from None
     finally:
         form.close()
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; notes its end, after which there is nothing to drain."""
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] != "http.request":
+            raise ClientDisconnect
+        more = message.get("more_body", False)
+        request.state.read = not more
+        yield message.get("body", b"")
 
 
 async def drain(request: Request) -> None:

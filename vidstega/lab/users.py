@@ -1,0 +1,417 @@
+"""How many users a machine carries: real clients against a real server, and processes under a budget.
+
+A *user* uploads a video with a message, waits, and downloads the result; a level of the experiment is so
+many users at once. Everything is bounded: users, rounds and seconds of a level.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+
+import vidstega
+
+MIB = 1 << 20
+LIMIT_S = 30.0
+"""Users are carried while 95 of 100 have their result so many seconds after they began to upload."""
+NO_RATES = ("--rate-embed", "", "--rate-extract", "", "--rate-work", "", "--rate-address", "")
+_READ = 256 << 10
+
+
+# -- a server -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server process that answers at `url`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@contextlib.contextmanager
+def serving(data: Path, *options: str, start_s: float = 60) -> Iterator[Server]:
+    """Run ``vidstega serve`` at a free port of the loopback; ended, and waited for, on the way out."""
+    log = data.parent / f"{data.name}.log"
+    command = [sys.executable, "-m", "vidstega", "serve", "--port", "0", "--data", str(data), *options]
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, start_new_session=True
+        )
+    try:
+        yield Server(_address(process, log, start_s), process, log)
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def _address(process: subprocess.Popen[bytes], log: Path, seconds: float) -> str:
+    timer = threading.Timer(seconds, process.kill)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            for word in line.decode().split():
+                if word.startswith("http://"):
+                    return word.rstrip("/")
+    finally:
+        timer.cancel()
+    raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
+
+
+# -- memory of a process tree ---------------------------------------------------------------------------
+
+
+class PeakMemory:
+    """Samples the memory of process trees in a thread: the sum of PSS, the server and its jobs alike."""
+
+    def __init__(self, *pids: int, interval_s: float = 0.1) -> None:
+        self.peak_bytes, self.samples = 0, 0
+        self._roots = [psutil.Process(pid) for pid in pids]
+        self._interval_s = interval_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample, daemon=True)
+
+    def __enter__(self) -> PeakMemory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _sample(self) -> None:
+        while not self._stop.is_set():
+            self.peak_bytes = max(self.peak_bytes, sum(map(tree_bytes, self._roots)))
+            self.samples += 1
+            self._stop.wait(self._interval_s)
+
+
+def tree_bytes(root: psutil.Process) -> int:
+    """Bytes a process and all below it take now; 0 if it is gone."""
+    try:
+        tree = [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    return sum(map(_own_bytes, tree))
+
+
+def _own_bytes(process: psutil.Process) -> int:
+    try:
+        memory = process.memory_full_info()
+    except (psutil.Error, OSError):
+        return 0
+    return int(getattr(memory, "pss", memory.uss))
+
+
+# -- users ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Visit:
+    """One user's way from upload to result.
+
+    ``outcome`` is "done", "refused" (an honest 429 or 503 with Retry-After, or all tries used up by them),
+    "failed" (the job ended without a result), or "lost" (anything else: that must not happen).
+    """
+
+    user: int
+    outcome: str
+    seconds: float
+    status: int = 0
+    refusals: int = 0
+    upload_s: float = 0.0
+    server_s: float = 0.0
+    bytes: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a user sends, and for how long they try."""
+
+    cover: Path
+    payload_bytes: int = 1000
+    tries: int = 1
+    rounds: int = 1
+    seconds: float = 120.0
+    keep: Path | None = None
+    """Where results are kept to be read back later; without it they are only counted."""
+
+
+def crowd(url: str, load: Load, users: int) -> list[Visit]:
+    """Let so many users come at once, each with an API key, a key and a message of their own."""
+    return asyncio.run(_crowd(url, load, users))
+
+
+def secret(user: int) -> tuple[str, bytes]:
+    """Key and message of a user, so that results can be checked afterwards."""
+    return f"key of user {user}", hashlib.shake_256(b"user %d" % user).digest(1 << 20)
+
+
+async def _crowd(url: str, load: Load, users: int) -> list[Visit]:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
+    run = secrets.token_hex(4)
+    async with httpx.AsyncClient(
+        base_url=url, limits=limits, timeout=load.seconds, trust_env=False
+    ) as client:
+        visits = await asyncio.gather(*(_user(client, load, run, user) for user in range(users)))
+    return [visit for many in visits for visit in many]
+
+
+async def _user(client: httpx.AsyncClient, load: Load, run: str, user: int) -> list[Visit]:
+    started = time.monotonic()
+    visits = []
+    for _ in range(load.rounds):
+        began = time.monotonic()
+        left = load.seconds - (began - started)
+        if left <= 0:
+            break
+        try:
+            async with asyncio.timeout(left):
+                visits.append(await _visit(client, load, f"{run}-{user}", user))
+        except TimeoutError:
+            visits.append(Visit(user, "lost", time.monotonic() - began, error="out of time"))
+        except httpx.HTTPError as error:
+            visits.append(Visit(user, "lost", time.monotonic() - began, error=repr(error)))
+    return visits
+
+
+async def _visit(client: httpx.AsyncClient, load: Load, api_key: str, user: int) -> Visit:
+    began = time.monotonic()
+    key, message = secret(user)
+    message = message[: load.payload_bytes]
+    headers = {"X-API-Key": api_key}
+    for refusals in range(load.tries):
+        body = _Body({"key": key.encode(), "payload": message}, load.cover)
+        sent = await client.post("/embed", content=body.stream(), headers=headers | body.headers)
+        if sent.status_code not in (429, 503) or "Retry-After" not in sent.headers:
+            break
+        if refusals + 1 < load.tries:
+            await asyncio.sleep(int(sent.headers["Retry-After"]))
+    else:
+        passed = time.monotonic() - began
+        return Visit(user, "refused", passed, sent.status_code, load.tries, error=sent.json()["error"])
+    upload_s = time.monotonic() - began
+    if sent.status_code != 202:
+        return Visit(user, "lost", upload_s, sent.status_code, refusals, error=sent.text[:200])
+    job = sent.json()
+    while job["state"] in ("queued", "running"):
+        job = (await client.get(f"/jobs/{job['id']}", params={"wait": 10}, headers=headers)).json()
+    if job["state"] != "done" or job["result"]["digest"] != hashlib.sha256(message).hexdigest():
+        passed = time.monotonic() - began
+        return Visit(
+            user, "failed", passed, 202, refusals, upload_s, error=job.get("error", "another digest")
+        )
+    size = await _download(client, job["id"], load.keep and load.keep / f"{user}-{job['result']['name']}")
+    whole = size == job["result"]["bytes"]
+    passed = time.monotonic() - began
+    await client.delete(f"/jobs/{job['id']}", headers=headers)
+    return Visit(
+        user, "done" if whole else "lost", passed, 202, refusals, upload_s, job["seconds"], size,
+        "" if whole else "a short download",
+    )  # fmt: skip
+
+
+class _Body:
+    """A form whose video is read from disk as it is sent, so that many clients fit in one process."""
+
+    def __init__(self, fields: dict[str, bytes], video: Path) -> None:
+        boundary = secrets.token_hex(16)
+        lines = []
+        for name, data in fields.items():
+            lines += [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode(), data]
+            lines.append(b"\r\n")
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="video"; filename="v"\r\n\r\n'
+        self._head, self._video = b"".join(lines) + head.encode(), video
+        self._tail = f"\r\n--{boundary}--\r\n".encode()
+        length = len(self._head) + video.stat().st_size + len(self._tail)
+        self.headers = {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            "Content-Length": str(length),
+        }
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        yield self._head
+        with self._video.open("rb") as file:
+            while data := file.read(_READ):
+                yield data
+        yield self._tail
+
+
+async def _download(client: httpx.AsyncClient, id: str, target: Path | None) -> int:
+    size = 0
+    with contextlib.ExitStack() as stack:
+        out = stack.enter_context(target.open("wb")) if target is not None else None
+        async with client.stream("GET", f"/jobs/{id}/result") as answer:
+            answer.raise_for_status()
+            async for chunk in answer.aiter_raw():
+                size += len(chunk)
+                if out is not None:
+                    out.write(chunk)
+    return size
+
+
+def read_back(folder: Path, payload_bytes: int) -> int:
+    """Extract what every kept result carries with a fresh reader; how many were right. Deletes them."""
+    right = 0
+    for path in sorted(folder.iterdir()):
+        key, message = secret(int(path.name.split("-")[0]))
+        right += vidstega.extract(path, key=key, progress=False) == message[:payload_bytes]
+        path.unlink()
+    return right
+
+
+# -- levels ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Level:
+    """What so many users at once got."""
+
+    users: int
+    outcomes: dict[str, int]
+    refused_with: dict[str, int]
+    p50_s: float
+    p95_s: float
+    p99_s: float
+    most_s: float
+    wall_s: float
+    per_minute: float
+    peak_bytes: int
+    samples: int
+    read_back: int
+    errors: tuple[str, ...] = field(default=())
+
+    @property
+    def carried(self) -> bool:
+        """Whether all came through in time."""
+        return set(self.outcomes) == {"done"} and self.p95_s <= LIMIT_S
+
+    def row(self) -> dict[str, Any]:
+        """As JSON wants it."""
+        return asdict(self) | {"carried": self.carried}
+
+
+def level(server: Server, load: Load, users: int) -> Level:
+    """Run one level against a server, watching the memory of its whole process tree."""
+    with PeakMemory(server.process.pid) as memory:
+        began = time.monotonic()
+        visits = crowd(server.url, load, users)
+        wall = time.monotonic() - began
+    checked = read_back(load.keep, load.payload_bytes) if load.keep else 0
+    return summary(users, visits, wall, memory, checked)
+
+
+def summary(
+    users: int, visits: Sequence[Visit], wall_s: float, memory: PeakMemory, checked: int = 0
+) -> Level:
+    """Percentiles over the users who got a result; outcomes of all."""
+    done = [visit.seconds for visit in visits if visit.outcome == "done"] or [float("nan")]
+    p50, p95, p99 = (float(value) for value in np.percentile(done, [50, 95, 99]))
+    return Level(
+        users=users,
+        outcomes=dict(Counter(visit.outcome for visit in visits)),
+        refused_with=dict(Counter(str(visit.status) for visit in visits if visit.outcome == "refused")),
+        p50_s=p50, p95_s=p95, p99_s=p99, most_s=max(done), wall_s=wall_s,
+        per_minute=60 * sum(visit.outcome == "done" for visit in visits) / wall_s,
+        peak_bytes=memory.peak_bytes, samples=memory.samples, read_back=checked,
+        errors=tuple(sorted({visit.error for visit in visits if visit.outcome in ("failed", "lost")}))[:5],
+    )  # fmt: skip
+
+
+def climb(run: Callable[[int], Level], *, most: int, seconds: float) -> list[Level]:
+    """Raise the number of users by half until they are no longer carried; then look between, once.
+
+    Parameters
+    ----------
+    run : does a level
+    most : never more users than this
+    seconds : no new level after so long
+    """
+    began, levels, users = time.monotonic(), [], 1
+    while time.monotonic() - began < seconds:
+        levels.append(run(users))
+        if not levels[-1].carried or users >= most:
+            break
+        users = min(most, max(users + 1, users * 3 // 2))
+    carried = max((one.users for one in levels if one.carried), default=0)
+    failed = min((one.users for one in levels if not one.carried), default=0)
+    if failed - carried > 1 and time.monotonic() - began < seconds:
+        levels.append(run((carried + failed) // 2))
+    return sorted(levels, key=lambda one: one.users)
+
+
+def carried(levels: Sequence[Level]) -> int:
+    """The figure: the most users below the first level that was not carried."""
+    best = 0
+    for one in sorted(levels, key=lambda one: one.users):
+        if not one.carried:
+            break
+        best = one.users
+    return best
+
+
+# -- processes instead of a server ----------------------------------------------------------------------
+
+
+def processes(
+    command: Callable[[int], Sequence[str]], users: int, *, budget_bytes: int, seconds: float, cwd: Path
+) -> Level:
+    """Start one process a user, all at once; past the budget the whole machine is out, as it would be.
+
+    A process counts as "done" if it ends with 0 in time. When the sum of all passes the budget, what still
+    runs is killed and counts as "failed": the study's server has no more memory than that.
+    """
+    began = time.monotonic()
+    running: dict[int, subprocess.Popen[bytes]] = {}
+    visits: list[Visit] = []
+    for user in range(users):
+        running[user] = subprocess.Popen(
+            list(command(user)), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    memory = PeakMemory(os.getpid())
+    roots = {user: psutil.Process(process.pid) for user, process in running.items()}
+    while running:
+        passed = time.monotonic() - began
+        for user in [user for user, process in running.items() if process.poll() is not None]:
+            code = running.pop(user).returncode
+            error = "" if code == 0 else f"exit code {code}"
+            visits.append(Visit(user, "failed" if code else "done", passed, error=error))
+        now = sum(tree_bytes(roots[user]) for user in running)
+        memory.peak_bytes, memory.samples = max(memory.peak_bytes, now), memory.samples + 1
+        if now > budget_bytes or passed > seconds:
+            error = "out of memory" if now > budget_bytes else "out of time"
+            for user, process in running.items():
+                process.kill()
+                process.wait()
+                visits.append(Visit(user, "failed", passed, error=error))
+            running.clear()
+        time.sleep(0.05)
+    return summary(users, visits, time.monotonic() - began, memory)
