@@ -184,7 +184,7 @@ class PCMWriter:
         blocks = np.empty((rows, columns, size), np.uint8)
         blocks[..., 0], blocks[..., 1] = 0x0D, 0x00  # mb_type 25 as ue(v), then alignment
         at = 2
-        for plane in planes:
+        for plane in planes if self._sps.chroma_format_idc else [next(iter(planes))]:
             edge_w, edge_h = self._block_size(at == 2)
             block = edge_w * edge_h
             tiled = _pad(plane, rows * edge_h, columns * edge_w).reshape(rows, edge_h, columns, edge_w)

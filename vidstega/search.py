@@ -49,11 +49,11 @@ def find(scan: Scan, key: str | bytes, methods: Sequence[Method], *, deep: bool 
                 continue
             if layout.method != method.name:
                 continue
-            spliced = bool(scan.raw_pictures[ordinal])
-            locate = _runs if spliced else _stretch
-            parts = locate(scan, carrier, keys, layout, ordinal)
-            if sum(part.carrying for part in parts) == layout.frames:
-                return Found(carrier, keys, layout, tuple(parts), spliced)
+            # A noisy frame coded without loss can be as large as a raw one, so that size proves no splice.
+            for locate in (_runs, _stretch) if scan.raw_pictures[ordinal] else (_stretch,):
+                parts = locate(scan, carrier, keys, layout, ordinal)
+                if sum(part.carrying for part in parts) == layout.frames:
+                    return Found(carrier, keys, layout, tuple(parts), spliced=locate is _runs)
     raise PayloadError
 
 
@@ -105,7 +105,7 @@ def _runs(scan: Scan, carrier: Carrier, keys: Keys, layout: Layout, start: int) 
         run, frames = mark
         stop = ordinal + frames
         if stop > len(raw) or not raw[ordinal:stop].all():
-            raise PayloadError
+            break
         pts = np.sort(scan.packets["pts"][ordinal:stop])
         found[run] = Part(run, ordinal, stop, pts, run, 0, frames, 0, (ordinal, stop), frames)
         ordinal, expected = stop, run + 1
@@ -124,7 +124,7 @@ def _stretch(scan: Scan, carrier: Carrier, keys: Keys, layout: Layout, start: in
     """The one run of a transcode: all frames from `start` on, in segments if it is the video's first."""
     mark = carrier.read_mark(_luma(scan, start), keys, layout.runs, 0)
     if layout.runs != 1 or mark is None:
-        raise PayloadError
+        return []
     if start == 0:
         parts = plan.all_segments(scan, carrier, mark[1], layout.frame_bytes)
         return [part for part in parts if part.carrying]

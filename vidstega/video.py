@@ -147,9 +147,10 @@ class Scan(Source):
     @property
     def raw_pictures(self) -> NDArray[np.bool_]:
         """Which packets are as large as a raw frame: pictures of I_PCM macroblocks, ours or another's."""
-        if self.codec != "h264" or not self.sps:
+        sps = h264.parse_sps(self.sps[0]) if self.sps else None
+        if sps is None or sps.obstacle():
             return np.zeros(len(self.packets), bool)
-        large = self.packets["size"] >= h264.parse_sps(self.sps[0]).raw_bytes
+        large = self.packets["size"] >= sps.raw_bytes
         return np.asarray(large & (self.packets["flags"] & KEY != 0))
 
 
@@ -589,8 +590,9 @@ _X264 = Lossless(
 _FFV1 = Lossless("ffv1", (("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")))
 _VP9 = Lossless("libvpx-vp9", (("lossless", "1"), ("cpu-used", "8"), ("deadline", "realtime"), ("g", "60")))
 
-_H264_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12", "gray"}
-_H264_10 = {"yuv420p10le", "yuv422p10le", "yuv444p10le", "gray10le"}
+# gray is left to FFV1: FFmpeg decodes monochrome H.264 as 4:2:0
+_H264_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
+_H264_10 = {"yuv420p10le", "yuv422p10le", "yuv444p10le"}
 _VP9_8 = {"yuv420p", "yuv422p", "yuv440p", "yuv444p"}
 
 

@@ -1,0 +1,119 @@
+"""What we read and write of H.264, against FFmpeg's own reading of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vidstega import h264, video
+from vidstega.errors import InputError
+from vidstega.lab.synth import make_cover
+
+
+@pytest.fixture(scope="module", params=["yuv420p", "yuv422p", "yuv444p"])
+def stream(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> video.Scan:
+    """A short H.264 stream of one chroma format whose size is no multiple of 16."""
+    path = tmp_path_factory.mktemp("h264") / "cover.mp4"
+    make_cover(path, width=84, height=52, frames=4, pix_fmt=request.param, sound=False)
+    return video.scan(path)
+
+
+def random_planes(scan: video.Scan, seed: int) -> list[np.ndarray[Any, Any]]:
+    """Noise with long stretches of zeros, which need emulation prevention."""
+    rng = np.random.default_rng([seed, 0])
+    frame = next(video.decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
+    planes = [rng.integers(0, 256, plane.shape, np.uint8) for plane in video.planes(frame)]
+    for plane in planes:
+        plane[: len(plane) // 2] = 0
+    return planes
+
+
+def decode(*units: bytes) -> list[list[np.ndarray[Any, Any]]]:
+    context = av.CodecContext.create("h264", "r")
+    packet = av.Packet(h264.pack(units, 0))
+    return [[p.copy() for p in video.planes(f)] for f in [*context.decode(packet), *context.decode(None)]]
+
+
+def test_a_picture_of_raw_samples_decodes_to_them(stream: video.Scan) -> None:
+    sps = h264.parse_sps(stream.sps[0])
+    pps = h264.write_pps(200, sps.id)
+    for ordinal in (0, 1):
+        planes = random_planes(stream, ordinal)
+        picture = h264.PCMWriter(sps, 200).picture(planes, ordinal)
+        (shown,) = decode(stream.sps[0], pps, picture)
+        assert all(np.array_equal(ours, theirs) for ours, theirs in zip(planes, shown, strict=True))
+
+
+def test_adjacent_pictures_differ_in_id(stream: video.Scan) -> None:
+    planes = random_planes(stream, 0)
+    writer = h264.PCMWriter(h264.parse_sps(stream.sps[0]), 200)
+    assert writer.picture(planes, 0) != writer.picture(planes, 1)
+    assert writer.picture(planes, 0) == writer.picture(planes, 2)
+
+
+def test_raw_bytes_is_the_least_a_picture_has(stream: video.Scan) -> None:
+    sps = h264.parse_sps(stream.sps[0])
+    picture = h264.PCMWriter(sps, 200).picture(random_planes(stream, 0), 0)
+    assert sps.raw_bytes <= len(picture) < 1.3 * sps.raw_bytes
+    assert not stream.raw_pictures.any()
+
+
+def test_size_and_formats_are_read_from_the_sps(stream: video.Scan) -> None:
+    sps = h264.parse_sps(stream.sps[0])
+    assert sps.mb_size == (6, 4)
+    assert sps.chroma_format_idc == {"yuv420p": 1, "yuv422p": 2, "yuv444p": 3}[stream.pix_fmt]
+    assert sps.obstacle() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"pix_fmt": "yuv420p10le"}, "10 bits"),
+        ({"options": {"x264-params": "interlaced=1"}, "height": 64}, "interlaced"),
+    ],
+)
+def test_obstacles_are_named(tmp_path: Path, options: dict[str, Any], why: str) -> None:
+    cover = make_cover(
+        tmp_path / "c.mp4", width=64, **{"height": 48, **options}, frames=3, sound=False, bframes=0
+    )
+    sps = h264.parse_sps(video.scan(cover).sps[0])
+    assert why in (sps.obstacle() or "")
+
+
+def test_parameter_sets_take_one_more_in_both_packagings(stream: video.Scan) -> None:
+    pps = h264.write_pps(77, 0)
+    assert stream.sets is not None
+    avcc = h264.ParameterSets.parse(stream.sets.with_pps(pps))
+    assert avcc.pps == (*stream.sets.pps, pps) and avcc.sps == stream.sets.sps
+    annexb = h264.ParameterSets.parse(h264.pack([*stream.sets.sps, *stream.sets.pps], 0))
+    more = h264.ParameterSets.parse(annexb.with_pps(pps))
+    assert more.pps == (*stream.sets.pps, pps) and more.length_size == 0
+    assert [h264.pps_id(nal) for nal in more.pps] == [0, 77]
+
+
+@given(st.binary(max_size=200).map(lambda b: b"\x65" + b.replace(b"\x55", b"\0")))
+def test_escaping_is_undone_and_leaves_no_start_code(data: bytes) -> None:
+    escaped = h264.escape(data + b"\x80")
+    assert h264.unescape(escaped) == data + b"\x80"
+    assert not any(code in escaped for code in (b"\0\0\0", b"\0\0\1", b"\0\0\2"))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.sampled_from([0, 2, 4]))
+def test_packing_is_undone(bodies: list[bytes], length_size: int) -> None:
+    units = [h264.escape(b"\x41" + body + b"\x80") for body in bodies]
+    assert list(h264.nals(h264.pack(units, length_size), length_size)) == units
+
+
+@given(st.binary(max_size=60))
+def test_damaged_sets_are_input_errors(data: bytes) -> None:
+    for parse in (h264.parse_sps, h264.ParameterSets.parse):
+        try:
+            parse(b"\x67" + data)
+        except InputError:
+            continue
