@@ -86,7 +86,7 @@ class Carrier:
         """Bytes of the body this frame holds where a whole frame holds `frame_bytes`."""
         width, height = self.size
         rows = self.bands(run, frame)[Area.BODY]
-        count = rows.stop - rows.start
+        count: int = rows.stop - rows.start
         room: int = self.method.capacity((count, width), self.depth) // 8
         return min(room, frame_bytes * count // height)
 

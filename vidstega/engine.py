@@ -568,14 +568,17 @@ def _fresh(attempt: int, function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _check_target(source: Path, target: Path, overwrite: bool) -> None:
-    if target.is_dir():
-        raise OutputError(f"{target} is a directory; give a file name")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise OutputError(f"{target} is the input itself; write somewhere else")
-    if target.exists() and not overwrite:
-        raise OutputError(f"{target} exists; pass overwrite=True (--overwrite) to replace it")
-    if not target.absolute().parent.is_dir():
-        raise OutputError(f"{target.parent} is no directory; create it first")
+    try:
+        if target.is_dir():
+            raise OutputError(f"{target} is a directory; give a file name")
+        if target.exists() and source.exists() and target.samefile(source):
+            raise OutputError(f"{target} is the input itself; write somewhere else")
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target} exists; pass overwrite=True (--overwrite) to replace it")
+        if not target.absolute().parent.is_dir():
+            raise OutputError(f"{target.parent} is no directory; create it first")
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{target} cannot be a file: {error}") from None
 
 
 @contextlib.contextmanager
@@ -605,8 +608,8 @@ def _publish(finished: Path, target: Path, overwrite: bool) -> None:
             if target.exists():
                 raise OutputError(f"{target} exists by now; pass overwrite=True (--overwrite) to replace it")
         finished.replace(target)
-    except OSError as error:
-        raise OutputError(f"{target} cannot be written: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{target} cannot be written: {error}") from None
 
 
 def _umask() -> int:

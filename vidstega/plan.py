@@ -314,7 +314,9 @@ def part_around(scan: Scan, start: int, stop: int) -> Part:
 
 
 def check_transcodable(scan: Scan) -> None:
-    """Refuse by name what cannot come out of a transcode with the times it went in with."""
+    """Refuse by name what a transcode would not bring back as it was."""
+    if scan.has_alpha:
+        raise UnsupportedError(f"{scan.path} has an alpha channel that its decoder drops; it would be lost")
     if (scan.packets["pts"][scan.shown] == NO_TIME).any():
         raise UnsupportedError(f"{scan.path} has frames without a timestamp; remux it first, e.g. to .mkv")
     pts = scan.pts

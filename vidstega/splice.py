@@ -66,6 +66,16 @@ def _as_attachment(container: str, stream: Any) -> bool:
     return container == "matroska" and is_cover_art(stream)
 
 
+def _is_chapter_track(container: str, stream: Any, source: InputContainer) -> bool:
+    """MP4 keeps chapter titles in a track, which its muxer makes anew."""
+    return (
+        container in ("mp4", "mov")
+        and stream.type == "data"
+        and stream.name == "bin_data"
+        and bool(source.chapters())
+    )
+
+
 def _holds(container: str, stream: Any) -> bool:
     if is_cover_art(stream) and container != "mp4":
         return False  # it would come back as a second video
@@ -141,11 +151,20 @@ def _open_output(target: Path, container: str, source: InputContainer, scan: Sca
     options = {"max_interleave_delta": str(_INTERLEAVE_US)}
     if container in ("mp4", "mov"):
         options["movie_timescale"] = str(_movie_timescale(source, scan))
+        if _has_keyed_tags(source):
+            options["movflags"] = "use_metadata_tags"
     if container == "mpegts":
         options["mpegts_copyts"] = "1"
     output = av.open(str(target), "w", format=container, options=options, metadata_errors="ignore")
     output.flags |= av.container.Flags.bitexact.value  # type: ignore[operator]  # no random ids: equal input, equal bytes
     return output
+
+
+def _has_keyed_tags(source: InputContainer) -> bool:
+    """Whether tags are of the kind phones write (com.android.version); MP4 keeps those or cover art."""
+    return any(key.startswith("com.") for key in source.metadata) and not any(
+        map(is_cover_art, source.streams)
+    )
 
 
 def _movie_timescale(source: InputContainer, scan: Scan) -> int:
@@ -172,7 +191,7 @@ def _streams(
                 copies[stream.index] = _add_copy(output, stream)
             elif _as_attachment(container, stream):
                 _attach(output, scan.path, stream.index)
-            else:
+            elif not _is_chapter_track(container, stream, source):
                 info = next(info for info in scan.streams if info.index == stream.index)
                 notes.append(f"stream {info}: {container} cannot hold it")
         elif lossless is not None:

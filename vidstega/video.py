@@ -61,6 +61,7 @@ _READS = (
     "ivf",
     "yuv4mpegpipe",
     "gif",
+    *("h264", "hevc", "mpegvideo", "wav", "mp3", "aac", "flac"),  # to be refused by what they lack
 )
 _CHUNK = 4096
 
@@ -118,6 +119,8 @@ class Scan(Source):
     pps: tuple[bytes, ...] = field(repr=False, default=())
     """Distinct H.264 parameter sets, of the extradata and of the packets."""
     sets_in_band: bool = False
+    has_alpha: bool = False
+    """Whether the stream has transparency that FFmpeg's decoder drops (VP8, VP9)."""
     field_order: int = 0
 
     @property
@@ -162,10 +165,7 @@ def open_input(path: str | os.PathLike[str], *, known: bool = False) -> InputCon
     """
     av.logging.set_level(av.logging.PANIC)
     where = Path(path)
-    if where.is_dir():
-        raise InputError(f"{where} is a directory; give a video file")
-    if not where.exists():
-        raise InputError(f"{where} does not exist")
+    _check_file(where)
     try:
         return av.open(
             str(where.absolute()),
@@ -180,6 +180,18 @@ def open_input(path: str | os.PathLike[str], *, known: bool = False) -> InputCon
         raise InputError(f"{where} may not be read: permission denied") from None
     except (av.error.FFmpegError, ValueError, OSError):
         raise InputError(f"{where} cannot be read as a video; it is damaged or of another kind") from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_file():
+            return
+        exists = path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be a file: {error}") from None
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; give a video file")
+    raise InputError(f"{path} is no regular file" if exists else f"{path} does not exist")
 
 
 @contextmanager
@@ -248,7 +260,8 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
             context.sample_aspect_ratio, colour, context.reorder_depth, packets,
             tuple(_describe(s, stream.index) for s in container.streams),
             {index: running.result() for index, running in essence.items()}, sets,
-            tuple(collector.sps), tuple(collector.pps), collector.in_band, context.field_order,
+            tuple(collector.sps), tuple(collector.pps), collector.in_band,
+            stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1", context.field_order,
         )  # fmt: skip
 
 
