@@ -14,6 +14,7 @@ import json
 import math
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,7 +106,7 @@ def _hide_vidstega(arm: str, cover: Path, stego: Path, message: bytes, job: Job)
 
 def _floor(cover: Path, stego: Path) -> Job:
     """What `whole` does, with nothing to carry and no check: its segments, its codec, its one thread."""
-    from vidstega import engine, methods, plan, splice, tasks, video
+    from vidstega import methods, plan, splice, tasks, video
     from vidstega.carrier import Carrier
     from vidstega.compare import display_matrix
     from vidstega.payload import Layout, derive_keys
@@ -122,22 +123,23 @@ def _floor(cover: Path, stego: Path) -> Job:
     clock.lap("plan")
     stages: dict[str, float] = {}
 
-    with engine._workshop(stego) as workshop:
+    with tempfile.TemporaryDirectory(prefix=".floor-", dir=stego.parent) as workshop:
 
-        def parts() -> Iterator[tuple[tuple[int, int], splice.Written]]:
+        def parts() -> Iterator[Any]:
             for part in made.parts:
-                job = engine._jobs(scan, [dataclasses.replace(part, carrying=0)], message, 1, False)[0]
-                written = tasks.write_part(job, coder, workshop / f"part-{part.index}")
+                rows = scan.packets[part.first : part.stop]
+                job = tasks.Job(scan.source, dataclasses.replace(part, carrying=0), rows, message)
+                written = tasks.write_part(job, coder, Path(workshop) / f"part-{part.index}")
                 for stage, seconds in written.seconds.items():
                     stages[stage] = stages.get(stage, 0.0) + seconds
                 yield part.replaced, written
 
-        target = workshop / f"floor{stego.suffix}"
+        target = Path(workshop) / f"floor{stego.suffix}"
         splice.mux(
             scan, target, container, parts(), extradata=None, lossless=coder.lossless,
             matrix=display_matrix(scan),
         )  # fmt: skip
-        engine._publish(target, stego, False)
+        target.replace(stego)
     clock.lap("mux")
     clock.seconds["mux"] -= sum(stages.values())
     return {

@@ -44,13 +44,14 @@ class Synthetic:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cover and one payload; every arm is run on it `repeats` times."""
+    """One cover and one payload; the matrix's arms, or those in `arms`, are run on it `repeats` times."""
 
     resolution: str
     frames: int
     payload: str
     repeats: int
     cover: str | None = None
+    arms: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -79,7 +80,7 @@ class Matrix:
     layout : "star" varies one axis at a time around the centre, "product" takes all combinations
     centre : keys resolution, frames, payload of the star's middle
     centre_repeats : repeats of that one cell, if more than `repeats`
-    extra : cells besides, each with resolution, frames, payload and optionally repeats
+    extra : cells besides, each with resolution, frames, payload and optionally repeats and arms
     covers : the user's own videos; they take the place of resolutions and frames
     workers : of the parallel arms; 0 means all cores
     batch : frames in a batch of `current+streaming`
@@ -143,7 +144,7 @@ class Matrix:
                 for value in getattr(self, "frames" if name == "frames" else f"{name}s"):
                     yield dataclasses.replace(plain, **{name: value})
         for one in self.extra:
-            yield Cell(one["resolution"], one["frames"], one["payload"], one.get("repeats", self.repeats))
+            yield Cell(**{"repeats": self.repeats, **one, "arms": tuple(one.get("arms", ()))})
 
     def _order(self, cell: Cell) -> tuple[int, str, int, int]:
         if cell.cover is not None:
@@ -256,7 +257,8 @@ def _check(matrix: Matrix) -> None:
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise ParameterError(f"{name} = {value!r}; take a whole number from 1 on")
     for one in matrix.extra:
-        _only_known(one, ("resolution", "frames", "payload", "repeats"), "[[extra]]")
+        _only_known(one, ("resolution", "frames", "payload", "repeats", "arms"), "[[extra]]")
+        _known_values("arms", one.get("arms", ()), ARMS)
         _all_given(one, "[[extra]]")
     if matrix.layout == "star" and not matrix.covers:
         _only_known(matrix.centre, ("resolution", "frames", "payload"), "[centre]")

@@ -13,7 +13,8 @@ One object. ``schema`` is "vidstega.stress/1"; new fields may come, none changes
 ``machine``               cpu, cores, ram_mib, os
 ``versions``              python, vidstega, av, numpy, joblib, opencv-..., libavcodec, ...
 ``commit``, ``code``      git commit ("+changes" if the tree differs), digest of the code that was measured
-``config``                all settings of the matrix (see `config.Matrix`), ``config_digest``
+``config``                all settings of the matrix (see `config.Matrix`), n_workers, and ``cells``: a
+                          list of id, repeats, arms; ``config_digest`` beside it
 ``memory``                how memory was measured: metric ("pss" or "uss"), unit, tool, least_interval_ms
 ``control_codec``         fourcc, suffix, and ``trials`` of the control arms' codec; null without them
 ``covers``                cover id -> path, sha256, bytes, codec, pix_fmt, width, height, frames, fps,
@@ -206,7 +207,8 @@ def summary(data: Mapping[str, Any]) -> str:
             for name in ("total_time", "readback_s", "memory_peak_mb", "growth_ratio")
         )
         lines.append(f"{cell:<{width}}  {arm:<18}{seconds:>9.2f}{back:>11.2f}{peak:>10.0f}{growth:>8.1f}x")
-    lines += [f"{skip['cell']:<{width}}  {skip['arm']:<18}left out: {skip['reason']}" for skip in data["skipped"]]
+    for skip in data["skipped"]:
+        lines.append(f"{skip['cell']:<{width}}  {skip['arm']:<18}left out: {skip['reason']}")
     return "\n".join(lines)
 
 
@@ -233,7 +235,7 @@ def _select(matrix: Matrix, only: Sequence[str]) -> list[_Run]:
         for cell in matrix.cells
         for repeat in range(cell.repeats)
         for arm in ARMS
-        if arm in matrix.arms
+        if arm in (cell.arms or matrix.arms)
     ]
     chosen = [one for one in runs if not only or any(one.cell.matches(term, one.arm) for term in only)]
     if not chosen:
@@ -284,11 +286,10 @@ class _Results:
     def save(self) -> None:
         rows, skipped = self.data["rows"], {(s["cell"], s["arm"]) for s in self.data["skipped"]}
         _relate(rows)
-        config = self.data["config"]
         planned = {
             (cell["id"], arm, repeat)
-            for cell in config["cells"]
-            for arm in config["arms"]
+            for cell in self.data["config"]["cells"]
+            for arm in cell["arms"]
             for repeat in range(cell["repeats"])
             if (cell["id"], arm) not in skipped
         }
@@ -304,7 +305,10 @@ class _Results:
 
 
 def _head(matrix: Matrix) -> dict[str, Any]:
-    cells = [{"id": cell.id, "repeats": cell.repeats} for cell in matrix.cells]
+    cells = [
+        {"id": cell.id, "repeats": cell.repeats, "arms": list(cell.arms or matrix.arms)}
+        for cell in matrix.cells
+    ]
     return {
         "schema": SCHEMA,
         "name": matrix.name,
