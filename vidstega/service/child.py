@@ -50,8 +50,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended: "ok"; "refused", "disk" and "unverified" with a sentence for the user; "memory",
-    "time", "crash", "killed"; "error", a fault of ours (`detail` is for the log)."""
+    """How a call ended: "ok"; "refused", "disk", "unverified" and "cluster" with a sentence for the user;
+    "memory", "time", "crash", "killed"; "error", a fault of ours (`detail` is for the log)."""
 
     kind: str
     value: dict[str, Any] = field(default_factory=dict)
@@ -173,9 +173,12 @@ def _call(function: Function, argument: dict[str, Any], send: Send) -> dict[str,
 
     try:
         return {"kind": "ok", "value": function(argument, send)}
+    except OutputError as error:
+        return {"kind": "disk", "text": str(error)}
+    except VerificationError as error:
+        return {"kind": "unverified", "text": str(error)}
     except VidstegaError as error:
-        kind = "disk" if isinstance(error, OutputError) else "refused"
-        return {"kind": "unverified" if isinstance(error, VerificationError) else kind, "text": str(error)}
+        return {"kind": getattr(error, "kind", "refused"), "text": str(error)}
     except MemoryError:
         return {"kind": "memory"}
     except Exception as error:

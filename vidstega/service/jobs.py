@@ -31,6 +31,7 @@ log = logging.getLogger("vidstega.service")
 _ATTEMPTS = 3  # of a job whose worker or server was killed
 _MARGIN_BYTES = 64 * MIB  # of the disk, never given away
 _CLUSTER_BYTES = 96 * MIB  # what being a client of a Dask cluster takes
+_DISK_FULL = "the server's disk is full or cannot be written; try again later"
 _WORK = {"embed": worker.embed, "extract": worker.extract}
 
 
@@ -280,7 +281,8 @@ class Desk:
         longest = f"{self._settings.job_timeout:,.0f} s"
         return {
             "refused": (422, outcome.text),
-            "disk": (507, outcome.text),
+            "disk": (507, _DISK_FULL),
+            "cluster": (503, outcome.text),
             "unverified": (500, outcome.text),
             "memory": (422, "the video takes more memory than its headers say; it is damaged or hostile"),
             "time": (
@@ -352,5 +354,4 @@ def _disk_errors() -> Iterator[None]:
     try:
         yield
     except (OSError, sqlite3.OperationalError):
-        text = "the server's disk is full or cannot be written; try again later"
-        raise Refused(503, text, limit="disk", retry_after=60) from None
+        raise Refused(503, _DISK_FULL, limit="disk", retry_after=60) from None

@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 
 from vidstega import engine, splice, video
-from vidstega.errors import OutputError, PayloadError, UnsupportedError, VidstegaError
+from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
 from vidstega.estimate import Estimate, of_embedding, of_extraction
 from vidstega.service.child import Send
 from vidstega.video import Scan
@@ -22,6 +22,12 @@ _REPORT_EVERY_S = 0.2
 _STAGES = {"embed": (0.05, 0.6), "verify": (0.65, 0.35), "extract": (0.05, 0.95)}
 """Where in the whole of a job a stage begins, and its share."""
 _SUFFIXES = {"mov,mp4": ".mp4", "matroska,webm": ".mkv", "mpegts": ".ts", "flv": ".flv"}
+
+
+class ClusterError(VidstegaError):
+    """There is no Dask scheduler where there should be one."""
+
+    kind = "cluster"
 
 
 def probe(task: dict[str, Any], send: Send) -> dict[str, Any]:
@@ -170,6 +176,6 @@ def _engine(scheduler: str | None) -> Iterator[int]:
     try:
         client = Client(scheduler, timeout=20)  # type: ignore[no-untyped-call]
     except OSError:
-        raise OutputError("the cluster cannot be reached; try again later") from None
+        raise ClusterError("the cluster cannot be reached; try again later") from None
     with client, joblib.parallel_config(backend="dask", client=client, pre_dispatch="all", retries=3):
         yield -1
