@@ -199,7 +199,7 @@ class _Embedding:
 
         def parts() -> Iterator[tuple[tuple[int, int], Coding | Written]]:
             header = None
-            for job, part in zip(jobs, self._parts(jobs, coder, workshop, workers), strict=True):
+            for job, part in zip(jobs, self._parts(jobs, coder, workshop), strict=True):
                 if header not in (None, part.extradata):
                     raise VerificationError(f"part {job.part.index} was coded under another header")
                 header = part.extradata
@@ -236,11 +236,9 @@ class _Embedding:
         self.seconds["mux"] = self.seconds.get("mux", 0.0) + max(0.0, wall - scale * total)
         return notes, np.concatenate(digests)
 
-    def _parts(
-        self, jobs: Sequence[Job], coder: Coder, workshop: Path, workers: int
-    ) -> Iterator[Coding | Written]:
+    def _parts(self, jobs: Sequence[Job], coder: Coder, workshop: Path) -> Iterator[Coding | Written]:
         """One worker codes straight into the output; several leave their parts on disk."""
-        if workers == 1:
+        if _alone(self.n_jobs):
             return (Coding(job, coder) for job in jobs)
         calls = [(tasks.write_part, job, coder, workshop / f"part-{job.part.index}") for job in jobs]
         return _in_order(self.n_jobs, calls)
@@ -546,9 +544,10 @@ def _in_order(n_jobs: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
     """
     done = 0
     for attempt in range(_RETRIES + 1):
-        pool = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        # a cluster may have few workers now and many soon: it is told of all tasks at once
+        pool = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator", pre_dispatch="all")
         try:
-            for result in pool(joblib.delayed(_fresh)(attempt, *call) for call in calls[done:]):
+            for result in pool(joblib.delayed(_fresh)(*call) for call in calls[done:]):
                 done += 1
                 yield result
             return
@@ -559,9 +558,17 @@ def _in_order(n_jobs: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
                 ) from None
 
 
-def _fresh(attempt: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call a task; a part file it is to write gets a new name at every attempt."""
-    return function(*(a.with_name(f"{a.name}.{attempt}") if isinstance(a, Path) else a for a in arguments))
+def _alone(n_jobs: int) -> bool:
+    """Whether this process is the only worker; never so where joblib was told of processes or a cluster."""
+    backend, _ = joblib.parallel.get_active_backend(prefer="threads")
+    shared = getattr(backend, "supports_sharedmem", False)  # joblib's Dask backend does not say
+    return bool(shared and joblib.effective_n_jobs(n_jobs) == 1)
+
+
+def _fresh(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a task; a part file it is to write gets a new name at every try, ours or a cluster's."""
+    name = f".{secrets.token_hex(4)}"
+    return function(*(a.with_name(a.name + name) if isinstance(a, Path) else a for a in arguments))
 
 
 # -- files ----------------------------------------------------------------------------------------------
