@@ -21,6 +21,7 @@ _MOST_TEXT = 1 << 20
 _REPORT_EVERY_S = 0.2
 _STAGES = {"embed": (0.05, 0.6), "verify": (0.65, 0.35), "extract": (0.05, 0.95)}
 """Where in the whole of a job a stage begins, and its share."""
+_CLUSTER = {"wait_for_workers_timeout": 60}  # a cluster that scales from nothing takes a while
 _SUFFIXES = {"mov,mp4": ".mp4", "matroska,webm": ".mkv", "mpegts": ".ts", "flv": ".flv"}
 
 
@@ -177,5 +178,5 @@ def _engine(scheduler: str | None) -> Iterator[int]:
         client = Client(scheduler, timeout=20)  # type: ignore[no-untyped-call]
     except OSError:
         raise ClusterError("the cluster cannot be reached; try again later") from None
-    with client, joblib.parallel_config(backend="dask", client=client, pre_dispatch="all", retries=3):
+    with client, joblib.parallel_config(backend="dask", client=client, **_CLUSTER):
         yield -1
