@@ -24,12 +24,15 @@ _NOT_CARRIED = {
 """Tags that describe a file rather than its content; containers write their own."""
 
 
-def compare_streams(cover: Scan, stego: Scan, replaced: NDArray[np.bool_] | None) -> list[str]:
+def compare_streams(
+    cover: Scan, stego: Scan, replaced: NDArray[np.bool_] | None, left_out: Iterable[int] = ()
+) -> list[str]:
     """Compare times, copied packets and other streams of two scans with digests; notes on what had to give.
 
     Parameters
     ----------
     replaced : which packets of the carrying stream are new; None if all are
+    left_out : streams of the cover that are known not to be there, and are named elsewhere
 
     Raises
     ------
@@ -45,14 +48,15 @@ def compare_streams(cover: Scan, stego: Scan, replaced: NDArray[np.bool_] | None
         differs = (cover.packets["digest"] != stego.packets["digest"]) & ~replaced
         if differs.any():
             raise VerificationError(f"{int(differs.sum())} packets that were copied differ")
-    missing = Counter(_essences(cover)) - Counter(_essences(stego))
-    return notes + [f"{count} stream {kind}: not carried over" for (kind, _), count in missing.items()]
-
-
-def _essences(scan: Scan) -> Iterator[tuple[str, int]]:
-    for info in scan.streams:
-        if info.index in scan.digests:
-            yield info.kind, scan.digests[info.index]
+    there = Counter(stego.digests.values())
+    for info in cover.streams:
+        if info.index in left_out or info.index not in cover.digests:
+            continue
+        if there[cover.digests[info.index]]:
+            there[cover.digests[info.index]] -= 1
+        else:
+            notes.append(f"stream {info}: not carried over as it was")
+    return notes
 
 
 def _compare_times(cover: Scan, stego: Scan) -> list[str]:

@@ -170,11 +170,12 @@ class _Embedding:
             coder = _coder(scan, made, container)
             _check_disk(workshop, scan, made)
         message = Message(carrier, keys, layout, spool)
-        notes, digests = self._write(scan, made, message, coder, workshop, target)
+        left_out, digests = self._write(scan, made, message, coder, workshop, target)
+        notes = [f"stream {s}: {container} cannot hold it" for s in scan.streams if s.index in left_out]
         compared = "no"
         if self.verify:
             with self._timed("verify"):
-                notes += self._check(scan, target, made, sealed, digests, notes)
+                notes += self._check(scan, target, made, sealed, digests, left_out)
                 compared = "every frame" if self.verify == "full" else "packets, times, streams, payload"
         result = EmbedResult(
             stego=self.stego, mode=made.mode, reason=made.reason, frames=made.frames,
@@ -188,8 +189,8 @@ class _Embedding:
 
     def _write(
         self, scan: Scan, made: Plan, message: Message, coder: Coder, workshop: Path, target: Path
-    ) -> tuple[list[str], NDArray[np.uint64]]:
-        """Code the parts and mux them as they come; notes, and digests of the frames as they were coded."""
+    ) -> tuple[set[int], NDArray[np.uint64]]:
+        """Code the parts and mux them as they come; streams left out, digests of the frames as coded."""
         started = time.perf_counter()
         workers = joblib.effective_n_jobs(self.n_jobs)
         threads = workers if coder.lossless is None and len(made.parts) == 1 else 1
@@ -214,7 +215,7 @@ class _Embedding:
         matrix = compare.display_matrix(scan) if coder.lossless is not None else None
         try:
             with self.progress.stage("embed", len(scan.packets)) as advance:
-                notes = splice.mux(
+                left_out = splice.mux(
                     scan, target, coder.container, parts(), extradata=extradata,
                     lossless=coder.lossless, matrix=matrix, progress=advance,
                 )  # fmt: skip
@@ -234,7 +235,7 @@ class _Embedding:
         for stage, seconds in spent.items():
             self.seconds[stage] = self.seconds.get(stage, 0.0) + scale * seconds
         self.seconds["mux"] = self.seconds.get("mux", 0.0) + max(0.0, wall - scale * total)
-        return notes, np.concatenate(digests)
+        return left_out, np.concatenate(digests)
 
     def _parts(self, jobs: Sequence[Job], coder: Coder, workshop: Path) -> Iterator[Coding | Written]:
         """One worker codes straight into the output; several leave their parts on disk."""
@@ -250,15 +251,13 @@ class _Embedding:
         made: Plan,
         sealed: payload.Sealed,
         digests: NDArray[np.uint64],
-        known: Sequence[str],
+        left_out: set[int],
     ) -> list[str]:
         """Read back what was written, with the key alone, and compare; notes on what had to give."""
         try:
             stego = video.scan(target, digest=True)
             replaced = _replaced(made.parts, len(scan.packets)) if made.mode == "splice" else None
-            notes = compare.compare_streams(scan, stego, replaced)
-            if known:  # said already, and by name
-                notes = [note for note in notes if "not carried over" not in note]
+            notes = compare.compare_streams(scan, stego, replaced, left_out)
             found = search.find(stego, self.key, [self.method])
             parts = list(found.parts)
             if made.mode == "transcode":

@@ -107,11 +107,11 @@ def mux(
     lossless: Lossless | None,
     matrix: bytes | None = None,
     progress: Callable[[int], None] | None = None,
-) -> list[str]:
+) -> set[int]:
     """Write `target`: the cover's packets, each replaced range of the carrying stream exchanged for its part.
 
-    Gives notes on streams the container cannot hold. No part is asked for before it is known that the
-    container holds the carrying one.
+    Gives the indices of the streams the container cannot hold. No part is asked for before it is known
+    that the container holds the carrying one.
 
     Parameters
     ----------
@@ -127,14 +127,14 @@ def mux(
     UnsupportedError
         If the container cannot hold the carrying video, or one of its packets.
     """
-    notes: list[str] = []
     try:
         with reading(scan.path) as source, _open_output(target, container, source, scan) as output:
-            copies = _streams(source, output, scan, container, extradata, lossless, matrix, notes)
+            copies = _streams(source, output, scan, container, extradata, lossless, matrix)
             output.metadata.update(source.metadata)
             output.set_chapters(source.chapters())
             carrying = copies[scan.index]
-            for item in _merge(source, scan, set(copies), parts, progress):
+            wanted = {index for index, copy in copies.items() if copy is not None}
+            for item in _merge(source, scan, wanted, parts, progress):
                 if isinstance(item, Packet):
                     item.stream = copies[item.stream_index]
                 else:
@@ -144,7 +144,7 @@ def mux(
         if error.errno in (errno.EINVAL, None):
             raise UnsupportedError(f"{container} cannot hold this video's packets; use .mkv") from None
         raise OutputError(f"the output cannot be written: {os.strerror(error.errno)}") from None
-    return notes
+    return {info.index for info in scan.streams} - set(copies)
 
 
 def _open_output(target: Path, container: str, source: InputContainer, scan: Scan) -> OutputContainer:
@@ -182,8 +182,8 @@ def _streams(
     extradata: bytes | None,
     lossless: Lossless | None,
     matrix: bytes | None,
-    notes: list[str],
 ) -> dict[int, Any]:
+    """By index: the output's stream, or None where the content travels by other means than packets."""
     copies: dict[int, Any] = {}
     for stream in source.streams:
         if stream.index != scan.index:
@@ -191,9 +191,9 @@ def _streams(
                 copies[stream.index] = _add_copy(output, stream)
             elif _as_attachment(container, stream):
                 _attach(output, scan.path, stream.index)
-            elif not _is_chapter_track(container, stream, source):
-                info = next(info for info in scan.streams if info.index == stream.index)
-                notes.append(f"stream {info}: {container} cannot hold it")
+                copies[stream.index] = None
+            elif _is_chapter_track(container, stream, source):
+                copies[stream.index] = None
         elif lossless is not None:
             copies[stream.index] = _add_coded(output, stream, scan, lossless, matrix)
         elif _holds(container, stream):
