@@ -27,7 +27,10 @@ CAPACITY = "capacity"
 """The payload that just fits at one bit per luma sample in all frames."""
 
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20}
-_EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+_EXPERIMENTS = next(
+    (folder for folder in (Path(__file__).parents[2] / "experiments",) if folder.is_dir()),
+    Path("experiments"),
+)
 
 
 @dataclass(frozen=True)

@@ -275,7 +275,7 @@ class _Results:
         return {(row["cell"], row["arm"], row["repeat"]) for row in self.data["rows"]}
 
     def add(self, row: Row) -> None:
-        self.data["rows"].append(row)
+        self.data["rows"].append(_finite(row))
         self.save()
 
     def skip(self, entry: dict[str, Any]) -> None:
@@ -295,7 +295,8 @@ class _Results:
         }
         self.data["complete"] = planned <= self.done
         self.data["updated"] = stamp.now()
-        text = json.dumps(_finite(self.data), indent=1)
+        self.data = _finite(self.data)  # what is returned is what the file says, to the digit
+        text = json.dumps(self.data, indent=1)
         draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         with draft.open("w", encoding="utf-8") as file:
             file.write(text)

@@ -82,6 +82,10 @@ def estimate_alpha(plane: Plane) -> float:
     bias that the flips bring into the prediction is taken off. Near 0 for a cover and alpha for bits that
     *replace* lowest bits; the answer is not clipped, so a cover may come out a little below 0.
 
+    It assumes that a cover's lowest bits look like noise. Where strong compression left flat places it
+    overestimates what was put there (up to twice for small alphas), and it trusts smooth places most, so
+    bits that lie there alone count for more.
+
     LSB *matching*, which vidstega uses, is made to escape it: the estimate then stays near that of the
     cover. Both figures side by side say what this detector sees.
     """

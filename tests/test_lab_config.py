@@ -1,0 +1,123 @@
+"""What a matrix may say, and which cells come of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from vidstega.errors import InputError, ParameterError
+from vidstega.lab import config
+from vidstega.lab.arms import ARMS
+from vidstega.lab.config import Cell, Matrix, change, from_dict, load, parse_payload, parse_resolution
+
+STAR: dict[str, Any] = {
+    "name": "test",
+    "resolutions": ["480p", "1440p"],
+    "frames": [30, 100],
+    "payloads": ["1KB", "capacity"],
+    "centre": {"resolution": "1440p", "frames": 100, "payload": "1KB"},
+}
+
+
+def test_a_star_varies_one_axis_at_a_time() -> None:
+    cells = {cell.id for cell in from_dict(STAR).cells}
+    assert cells == {"1440p/100/1KB", "480p/100/1KB", "1440p/30/1KB", "1440p/100/capacity"}
+
+
+def test_a_product_takes_all() -> None:
+    matrix = from_dict({**STAR, "layout": "product", "centre": {}})
+    assert len(matrix.cells) == 8
+
+
+def test_the_centre_may_be_repeated_more_often() -> None:
+    cells = {cell.id: cell.repeats for cell in from_dict({**STAR, "centre_repeats": 3}).cells}
+    assert cells["1440p/100/1KB"] == 3
+    assert cells["480p/100/1KB"] == 1
+
+
+def test_extra_cells_and_their_arms() -> None:
+    extra = {"resolution": "480p", "frames": 300, "payload": "1MB", "repeats": 2, "arms": ["splice"]}
+    cell = next(cell for cell in from_dict({**STAR, "extra": [extra]}).cells if cell.frames == 300)
+    assert (cell.id, cell.repeats, cell.arms) == ("480p/300/1MB", 2, ("splice",))
+
+
+def test_own_covers_take_the_place_of_resolutions_and_frames(tmp_path: Path) -> None:
+    matrix = from_dict({"name": "own", "covers": ["a.mp4"], "payloads": ["1KB", "1MB"]}, tmp_path)
+    assert [cell.id for cell in matrix.cells] == ["a.mp4/1KB", "a.mp4/1MB"]
+    assert matrix.cells[0].cover == str(tmp_path / "a.mp4")
+    assert change(from_dict(STAR), covers=["b.mp4"]).cells[0].cover == str(Path("b.mp4").absolute())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"resolution": ["480p"]}, "unknown key 'resolution' in a matrix"),
+        ({"synthetic": {"colour": 1}}, r"unknown key 'colour' in \[synthetic\]"),
+        ({"centre": {**STAR["centre"], "arm": "x"}}, r"unknown key 'arm' in \[centre\]"),
+        ({"centre": {"frames": 3}}, "lacks 'resolution'"),
+        ({"extra": [{"resolution": "480p"}]}, "lacks 'frames'"),
+        ({"arms": ["splice", "quick"]}, "'quick' is none of"),
+        ({"layout": "random"}, "'random' is none of"),
+        ({"resolutions": ["8k"]}, "'8k' is none of"),
+        ({"payloads": ["1GiB"]}, "'1GiB' is neither"),
+        ({"repeats": 0}, "repeats = 0"),
+        ({"frames": [0]}, "= 0; take"),
+    ],
+)
+def test_what_is_not_understood_is_an_error(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ParameterError, match=says):
+        from_dict({**STAR, **wrong})
+
+
+def test_unknown_keys_in_a_file_and_files_that_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("repeat = 3\n")
+    with pytest.raises(ParameterError, match="unknown key 'repeat'"):
+        load(str(path))
+    path.write_text("repeats = \n")
+    with pytest.raises(InputError, match="is not TOML"):
+        load(str(path))
+    with pytest.raises(InputError, match="full, smoke, standard"):
+        load("nothing")
+
+
+@pytest.mark.parametrize("name", ["smoke", "standard", "full"])
+def test_the_matrices_that_come_along(name: str) -> None:
+    matrix = load(name)
+    assert matrix.name == name
+    assert matrix.arms == ARMS
+
+
+def test_standard_holds_what_the_study_asks_about() -> None:
+    cells = {cell.id for cell in load("standard").cells}
+    assert {f"{r}/100/100KB" for r in config.RESOLUTIONS} <= cells
+    assert {"1440p/30/100KB", "1440p/300/100KB", "1440p/100/1KB", "1440p/100/1MB"} <= cells
+    assert {"1440p/100/capacity", "1440p/300/1KB"} <= cells
+
+
+def test_sizes() -> None:
+    assert parse_resolution("1440p") == (2560, 1440)
+    assert parse_resolution("160x90") == (160, 90)
+    assert [parse_payload(text) for text in ("10B", "1KB", "1MB", "capacity")] == [10, 1024, 1 << 20, None]
+
+
+def test_terms_name_cells_and_arms() -> None:
+    cell = Cell("1440p", 100, "1KB", 1)
+    for term in ("1440p", "1440p/100", "1440p/100/1KB", "splice", "splice,1440p", "100"):
+        assert cell.matches(term, "splice"), term
+    for term in ("1440", "480p", "1440p/30", "floor", "480p,splice"):
+        assert not cell.matches(term, "splice"), term
+
+
+def test_repeats_and_axes_do_not_part_rows_but_the_seed_does() -> None:
+    plain = from_dict(STAR)
+    assert change(plain, repeats=5).digest == plain.digest
+    assert from_dict({**STAR, "frames": [30]}).digest == plain.digest
+    assert from_dict({**STAR, "seed": 9}).digest != plain.digest
+    assert change(plain, covers=["a.mp4"]).digest != plain.digest
+
+
+def test_a_matrix_is_json() -> None:
+    assert Matrix(**{**from_dict(STAR).__dict__}).as_dict()["synthetic"]["gop_s"] == 2.0
