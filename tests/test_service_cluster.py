@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import vidstega  # noqa: E402
 from vidstega import engine, methods  # noqa: E402
 from vidstega.lab.synth import make_cover  # noqa: E402
 from vidstega.progress import Progress  # noqa: E402
+from vidstega.service.cluster import on_cluster  # noqa: E402
 
 SALT = bytes(range(16))
 PAYLOAD = os.urandom(30_000)
@@ -108,7 +110,7 @@ def test_scales_from_nothing_and_back(long_cover: Path, tmp_path: Path) -> None:
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        cluster.adapt(minimum=0, maximum=2, interval="100ms", wait_count=5, target_duration="200ms")
+        cluster.adapt(minimum=0, maximum=2, interval="100ms", wait_count=30, target_duration="100ms")
         assert not client.ncores()
         seen, stop = set(), threading.Event()
 
@@ -118,9 +120,13 @@ def test_scales_from_nothing_and_back(long_cover: Path, tmp_path: Path) -> None:
 
         thread = threading.Thread(target=watch)
         thread.start()
-        with joblib.parallel_config(backend="dask", wait_for_workers_timeout=60):
-            for n in range(2):
+
+        def user(n: int) -> None:
+            with on_cluster(client):
                 embed(long_cover, tmp_path / f"{n}.mp4", -1)
+
+        with ThreadPoolExecutor(4) as users:
+            list(users.map(user, range(4)))
         until(lambda: len(cluster.scheduler.workers), lambda workers: workers == 0)
         stop.set()
         thread.join()
@@ -159,9 +165,10 @@ def test_the_service_runs_its_jobs_there(cluster: Any, client: Any, long_cover: 
         assert wrong["state"] == "failed" and "no payload can be read" in wrong["error"]
 
 
-def test_a_cluster_that_is_not_there() -> None:
+def test_a_cluster_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("fastapi")
     from vidstega.service import worker
 
+    monkeypatch.setattr(worker, "_CONNECT_S", 1)
     with pytest.raises(worker.ClusterError, match="cannot be reached"), worker._engine("tcp://127.0.0.1:9"):
         pass

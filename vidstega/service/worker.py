@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import joblib
-
 from vidstega import engine, splice, video
 from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
 from vidstega.estimate import Estimate, of_embedding, of_extraction
@@ -19,9 +17,9 @@ from vidstega.video import Scan
 COVER, PAYLOAD, KEY = "cover", "payload", "key"
 _MOST_TEXT = 1 << 20
 _REPORT_EVERY_S = 0.2
+_CONNECT_S = 20
 _STAGES = {"embed": (0.05, 0.6), "verify": (0.65, 0.35), "extract": (0.05, 0.95)}
 """Where in the whole of a job a stage begins, and its share."""
-_CLUSTER = {"wait_for_workers_timeout": 60}  # a cluster that scales from nothing takes a while
 _SUFFIXES = {"mov,mp4": ".mp4", "matroska,webm": ".mkv", "mpegts": ".ts", "flv": ".flv"}
 
 
@@ -174,9 +172,11 @@ def _engine(scheduler: str | None) -> Iterator[int]:
         return
     from distributed import Client
 
+    from vidstega.service.cluster import on_cluster
+
     try:
-        client = Client(scheduler, timeout=20)  # type: ignore[no-untyped-call]
+        client = Client(scheduler, timeout=_CONNECT_S)  # type: ignore[no-untyped-call]
     except OSError:
         raise ClusterError("the cluster cannot be reached; try again later") from None
-    with client, joblib.parallel_config(backend="dask", client=client, **_CLUSTER):
+    with client, on_cluster(client):
         yield -1
