@@ -110,7 +110,6 @@ def test_a_retry_takes_a_new_salt(small: Path, tmp_path: Path, monkeypatch: pyte
     assert len(salts) == len(set(salts)) == 2
 
 
-@pytest.mark.xfail(reason="a retry seeks to 0")
 def test_a_retry_reads_a_file_object_from_where_it_stood(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +197,6 @@ def test_single_byte_changes(container: str, spread: str, small: Path, tmp_path:
 # -- bad input ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="av.logging.set_level(PANIC) installs a callback that takes the GIL")
 def test_errors_logged_by_decoder_threads_do_not_deadlock(clips: Path, tmp_path: Path) -> None:
     """FFmpeg's threads log errors; a Python log callback would wait for the lock their joiner holds."""
     clip = clips / "broken" / "rotation_garbage_no_timescale.mp4"
@@ -237,7 +235,6 @@ def test_impossible_names(name: str, small: Path, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.xfail(reason="no bound on a parameter set")
 def test_a_huge_parameter_set_is_refused_by_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reading bits of one large integer is quadratic: 50 KB took ten seconds, ten times that an hour."""
     bits = h264._BitWriter().u(8, 66).u(8, 0xC0).u(8, 30).ue(0).ue(0).ue(1).u(1, 0).ue(0).ue(0)
@@ -262,7 +259,6 @@ def test_monochrome_h264(tmp_path: Path) -> None:
     assert vidstega.extract(tmp_path / "s.mp4", key=KEY) == b"gray"
 
 
-@pytest.mark.xfail(reason="a transcode drops interlacing in silence")
 def test_interlacing_is_kept_or_named(tmp_path: Path) -> None:
     cover = make_cover(
         tmp_path / "fields.mp4", width=160, height=128, frames=24, gop_s=0.4, sound=False,
@@ -276,7 +272,6 @@ def test_interlacing_is_kept_or_named(tmp_path: Path) -> None:
     assert flags[0] and (flags[1] or any("interlac" in note for note in result.notes))
 
 
-@pytest.mark.xfail(reason="FileNotFoundError")
 def test_the_cover_vanishes_at_the_last_packet(small: Path, tmp_path: Path) -> None:
     cover = tmp_path / "cover.mp4"
     cover.write_bytes(small.read_bytes())
@@ -285,12 +280,14 @@ def test_the_cover_vanishes_at_the_last_packet(small: Path, tmp_path: Path) -> N
         if stage == "embed" and done == total:
             cover.unlink(missing_ok=True)
 
-    with pytest.raises(VidstegaError):
-        vidstega.embed(cover, tmp_path / "s.mp4", b"", key=KEY, verify=False, progress=remove)
-    assert list(tmp_path.iterdir()) == []
+    try:
+        vidstega.embed(cover, tmp_path / "s.mp4", DATA, key=KEY, verify=False, progress=remove)
+    except VidstegaError:
+        assert list(tmp_path.iterdir()) == []
+    else:  # all of it had been read by then
+        assert vidstega.extract(tmp_path / "s.mp4", key=KEY) == DATA
 
 
-@pytest.mark.xfail(reason="the wrong group is blamed with n_jobs=2")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_only_the_damaged_group_is_avoided(n_jobs: int, grouped: Path, tmp_path: Path) -> None:
     """Whichever task fails first; else the bytes depend on the workers, and healthy groups are used up."""
@@ -303,7 +300,6 @@ def test_only_the_damaged_group_is_avoided(n_jobs: int, grouped: Path, tmp_path:
         assert call.avoid == {24}
 
 
-@pytest.mark.xfail(reason="real-time VP9 drops frames")
 def test_noise_fits_webm(tmp_path: Path) -> None:
     """Real-time VP9 drops frames of a noisy cover, and the embedding fails its own checks."""
     noise = tmp_path / "noise.mkv"
@@ -319,7 +315,6 @@ def test_noise_fits_webm(tmp_path: Path) -> None:
     assert vidstega.extract(tmp_path / "s.webm", key=KEY) == b"hi"
 
 
-@pytest.mark.xfail(reason="quadratic reading")
 def test_transport_streams_are_not_read_once_per_segment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -354,7 +349,6 @@ class _Short(LSB):
         return super().extract(*arguments)[:-1]
 
 
-@pytest.mark.xfail(reason="OSError of a method is taken for the output's")
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_an_error_of_a_method_is_not_blamed_on_the_disk(n_jobs: int, small: Path, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="my table is missing"):

@@ -36,7 +36,7 @@ def made_up(scan: video.Scan, groups: list[tuple[int, int, bool]]) -> video.Scan
             shown += [t for t in range(last - step + 1, last) if t not in shown and t > start]
         for number, pts in enumerate(dict.fromkeys(shown)):
             flags = (KEY | SAFE | (IDR if closed else 0)) if number == 0 else 0
-            rows.append((pts, start + number - 2, 1, 0, 1000, flags))
+            rows.append((pts, start + number - 2, 1, -1, 0, 1000, flags))
         start += frames
     return replace(scan, packets=np.array(rows, video.PACKET))
 

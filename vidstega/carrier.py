@@ -14,7 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from vidstega.errors import CapacityError, PayloadError
+from vidstega.errors import CapacityError, ParameterError, PayloadError
+from vidstega.keystream import KeyedRandom
 from vidstega.methods import Method, Plane
 from vidstega.payload import (
     HEADER_BYTES,
@@ -55,7 +56,7 @@ class Carrier:
     def _rows_for(self, bits: int) -> int:
         width, height = self.size
         for rows in range(_STEP, height, _STEP):
-            if self.method.capacity((rows, width), self.depth) >= bits:
+            if self._bits(rows) >= bits:
                 return rows
         raise CapacityError(
             f"frames of {width}x{height} are too small for method {self.method.name!r}: "
@@ -79,16 +80,14 @@ class Carrier:
     def most_bytes(self, alpha: float = 1.0) -> int:
         """Bytes a whole frame takes at `alpha` bits per sample at the most."""
         width, height = self.size
-        room: int = self.method.capacity((height, width), self.depth)
-        return min(room, int(alpha * width * height)) // 8
+        return min(self._bits(height), int(alpha * width * height)) // 8
 
     def body_bytes(self, frame_bytes: int, run: int, frame: int) -> int:
         """Bytes of the body this frame holds where a whole frame holds `frame_bytes`."""
-        width, height = self.size
+        height = self.size[1]
         rows = self.bands(run, frame)[Area.BODY]
         count: int = rows.stop - rows.start
-        room: int = self.method.capacity((count, width), self.depth) // 8
-        return min(room, frame_bytes * count // height)
+        return min(self._bits(count) // 8, frame_bytes * count // height)
 
     def run_bytes(self, frame_bytes: int, run: int, frames: int) -> int:
         """Bytes of the body that the first `frames` frames of a run hold."""
@@ -132,11 +131,25 @@ class Carrier:
             rows = self.bands(0, 0)[Area.SALT]
         except CapacityError:
             raise PayloadError from None
-        salt = self.method.extract(plane[rows], SALT_BYTES, salt_random(), self.depth)
-        keys = derive_keys(key, salt.tobytes())
+        keys = derive_keys(key, self._extract(plane[rows], SALT_BYTES, salt_random()))
         return keys, open_header(keys, self._read(plane, keys, Area.HEADER, 0, 0, HEADER_BYTES))
 
     def _read(self, plane: Plane, keys: Keys, area: Area, run: int, frame: int, size: int) -> bytes:
         rows = self.bands(run, frame)[area]
-        data = self.method.extract(plane[rows], size, keys.random(area, run, frame), self.depth)
+        return self._extract(plane[rows], size, keys.random(area, run, frame))
+
+    def _extract(self, plane: Plane, size: int, random: KeyedRandom) -> bytes:
+        data = self.method.extract(plane, size, random, self.depth)
+        if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (size,):
+            raise ParameterError(
+                f"method {self.method.name!r}: extract() has to give a uint8 array of shape ({size},)"
+            )
         return data.tobytes()
+
+    def _bits(self, rows: int) -> int:
+        bits = self.method.capacity((rows, self.size[0]), self.depth)
+        if not isinstance(bits, int | np.integer) or bits < 0:
+            raise ParameterError(
+                f"method {self.method.name!r}: capacity() gave {bits!r}, not a number of bits"
+            )
+        return int(bits)

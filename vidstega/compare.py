@@ -65,14 +65,14 @@ def _compare_times(cover: Scan, stego: Scan) -> list[str]:
         raise VerificationError(f"{len(ours)} frames are shown for {len(theirs)}")
     if cover.time_base == stego.time_base and np.array_equal(ours, theirs):
         return []
-    # integers of up to 2**63 in two bases: compare a / b against c / d without rounding
     ratio = cover.time_base / stego.time_base
-    exact = [int(t) * ratio for t in (theirs - theirs[0])]
-    off = [abs(o - e) for o, e in zip((ours - ours[0]).tolist(), exact, strict=True)]
-    if max(off) > 1:
+    up, down = ratio.numerator, ratio.denominator
+    pairs = zip(ours - ours[0], theirs - theirs[0], strict=True)
+    off = max(abs(int(o) * down - int(t) * up) for o, t in pairs)  # exact, in 1/down of a tick
+    if off > down:
         raise VerificationError("the frames are shown at other times")
     notes = []
-    if max(off):
+    if off:
         notes.append(f"times are rounded to {float(stego.time_base):.6f} s, as {stego.format} stores them")
     start = int(ours[0]) * stego.time_base - int(theirs[0]) * cover.time_base
     if abs(start) >= max(cover.time_base, stego.time_base):
@@ -136,6 +136,8 @@ def _properties(scan: Scan) -> set[str]:
     except (DecodeError, StopIteration):
         return set()
     described = {data.type.name.replace("_", " ").lower() for data in _side_data(frame)}
+    if frame.interlaced_frame:
+        described.add("the interlaced mark")
     return described - {"sei unregistered", "regions of interest", "video enc params", "motion vectors"}
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import PicklingError
 from typing import Any, BinaryIO, overload
 
 import joblib
@@ -127,6 +128,8 @@ class _Embedding:
     verify: bool | str
     overwrite: bool
     progress: Progress
+    cover_bytes: int = 0
+    start: int | None = None
     salt: bytes | None = None  # for tests: a salt must never be used twice
     seconds: dict[str, float] = field(default_factory=dict)
     avoid: frozenset[int] = frozenset()
@@ -134,9 +137,12 @@ class _Embedding:
 
     def run(self) -> EmbedResult:
         container = splice.container_of(self.stego)
+        if self.verify not in (True, False, "full"):
+            raise ParameterError(f'verify={self.verify!r} is none of True, False and "full"')
         _check_target(self.cover, self.stego, self.overwrite)
         with self._timed("probe"):
             scan = video.scan(self.cover, digest=bool(self.verify))
+            self.cover_bytes = _size_of(self.cover)
         with _workshop(self.stego) as workshop:
             for attempt in range(_ATTEMPTS):
                 try:
@@ -156,10 +162,11 @@ class _Embedding:
         workshop.mkdir()
         carrier = Carrier(self.method, scan.size, scan.depth)
         spool, target = workshop / "payload", workshop / f"stego{self.stego.suffix}"
-        with self._timed("seal"), _opened(self.data, attempt) as source:
+        with self._timed("seal"), self._payload() as source:
             salt = self.salt if self.salt and not attempt else secrets.token_bytes(payload.SALT_BYTES)
             keys = payload.derive_keys(self.key, salt)
-            sealed = payload.seal(source, spool, keys, self.method.name, self.compress)
+            most = plan.room(scan, carrier, self.spread).sealed_bytes
+            sealed = payload.seal(source, spool, keys, self.method.name, self.compress, most=most)
         with self._timed("plan"):
             made = plan.make_plan(
                 scan, carrier, sealed.stream_bytes, self.spread, container,
@@ -168,7 +175,7 @@ class _Embedding:
             layout = Layout(self.method.name, made.frame_bytes, made.runs, made.carrying, sealed.stream_bytes)
             payload.finish(sealed, keys, layout)
             coder = _coder(scan, made, container)
-            _check_disk(workshop, scan, made)
+            _check_disk(workshop, scan, made, self.cover_bytes)
         message = Message(carrier, keys, layout, spool)
         left_out, digests = self._write(scan, made, message, coder, workshop, target)
         notes = [f"stream {s}: {container} cannot hold it" for s in scan.streams if s.index in left_out]
@@ -181,7 +188,7 @@ class _Embedding:
             stego=self.stego, mode=made.mode, reason=made.reason, frames=made.frames,
             carrying=made.carrying, payload_bytes=sealed.payload_bytes, sealed_bytes=sealed.stream_bytes,
             alpha=8 * made.frame_bytes / (scan.size[0] * scan.size[1]),
-            bytes_before=self.cover.stat().st_size, bytes_after=target.stat().st_size,
+            bytes_before=self.cover_bytes, bytes_after=target.stat().st_size,
             seconds=dict(self.seconds), digest=sealed.digest, notes=tuple(dict.fromkeys(notes)),
             verified=compared,
         )  # fmt: skip
@@ -220,9 +227,8 @@ class _Embedding:
                     lossless=coder.lossless, matrix=matrix, progress=advance,
                 )  # fmt: skip
         except DecodeError as error:
-            damaged = next((j.part for j in jobs if j.part.index == len(digests)), None)
-            if made.mode == "splice" and damaged is not None:
-                raise _Redo(error, avoid=damaged.first) from None
+            if made.mode == "splice":
+                raise _Redo(error, avoid=error.first) from None
             raise
         except UnsupportedError as error:
             if made.mode == "splice":
@@ -287,6 +293,35 @@ class _Embedding:
             for _ in unsealer:
                 pass
         return unsealer, digests
+
+    @contextlib.contextmanager
+    def _payload(self) -> Iterator[BinaryIO]:
+        """The payload as a file, from where it started."""
+        data = self.data
+        if isinstance(data, bytes | bytearray | memoryview):
+            yield io.BytesIO(data)
+        elif isinstance(data, str | os.PathLike):
+            try:
+                file = Path(data).open("rb")  # noqa: SIM115
+            except (OSError, ValueError) as error:
+                reason = error.strerror if isinstance(error, OSError) else error
+                raise InputError(f"the payload {data} cannot be read: {reason}") from None
+            with file:
+                yield file
+        elif hasattr(data, "read"):
+            try:
+                self.start = data.tell() if self.start is None else data.seek(self.start)
+            except (OSError, ValueError, AttributeError):
+                if self.start is not None:
+                    raise InputError(
+                        "another plan was needed, but the payload can be read only once; give a file or bytes"
+                    ) from None
+                self.start = -1
+            yield data
+        else:
+            raise ParameterError(
+                f"the payload is a {type(data).__name__}; give bytes, a path or a binary file"
+            )
 
     @contextlib.contextmanager
     def _timed(self, stage: str) -> Iterator[None]:
@@ -483,6 +518,13 @@ def capacity(cover: PathLike, *, method: Method | str | None = None) -> Capacity
     return Capacity(Path(cover), tuple(rows))
 
 
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def probe(cover: PathLike) -> Probe:
     """What a file is, and whether it can be spliced and why not."""
     scan = video.scan(cover)
@@ -490,7 +532,7 @@ def probe(cover: PathLike) -> Probe:
     return Probe(
         path=Path(cover), format=scan.format, codec=scan.codec, pix_fmt=scan.pix_fmt,
         width=scan.size[0], height=scan.size[1], frames=int(scan.shown.sum()), rate=scan.rate,
-        duration_s=scan.duration_s, bytes=Path(cover).stat().st_size,
+        duration_s=scan.duration_s, bytes=_size_of(Path(cover)),
         key_frames=int((scan.packets["flags"] & video.KEY != 0).sum()), streams=scan.streams,
         splice=obstacle is None, reason=obstacle or plan.CAN_SPLICE,
     )  # fmt: skip
@@ -550,6 +592,10 @@ def _in_order(n_jobs: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
                 done += 1
                 yield result
             return
+        except PicklingError as error:
+            raise ParameterError(
+                f"the method cannot be sent to worker processes ({error}); define it in a module"
+            ) from None
         except (TerminatedWorkerError, BrokenProcessPool):
             if attempt == _RETRIES:
                 raise OutputError(
@@ -606,7 +652,6 @@ def _publish(finished: Path, target: Path, overwrite: bool) -> None:
     try:
         with finished.open("rb+") as file:
             os.fsync(file.fileno())
-        finished.chmod(0o666 & ~_umask())
         if not overwrite:
             with contextlib.suppress(OSError):  # where hard links exist, nothing can slip in between
                 os.link(finished, target)
@@ -618,44 +663,13 @@ def _publish(finished: Path, target: Path, overwrite: bool) -> None:
         raise OutputError(f"{target} cannot be written: {error}") from None
 
 
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _check_disk(workshop: Path, scan: Scan, made: Plan) -> None:
+def _check_disk(workshop: Path, scan: Scan, made: Plan, cover_bytes: int) -> None:
     """Refuse early what cannot fit: parts and output, at a cautious guess of what is coded."""
     raw = scan.size[0] * scan.size[1] * 3 // 2 * (1 if scan.depth == 8 else 2)
     coded = made.coded * raw * (1.0 if made.mode == "splice" else plan.LOSSLESS_RATIO / 4)
-    needed = int(scan.path.stat().st_size + coded) + _MARGIN_BYTES
+    needed = int(cover_bytes + coded) + _MARGIN_BYTES
     free = shutil.disk_usage(workshop).free
     if free < needed:
         raise OutputError(
             f"the disk has {free:,} bytes free, at least {needed:,} are needed; free some or write elsewhere"
         )
-
-
-@contextlib.contextmanager
-def _opened(data: Payload, attempt: int) -> Iterator[BinaryIO]:
-    """The payload as a file, from its start."""
-    if isinstance(data, bytes | bytearray | memoryview):
-        yield io.BytesIO(data)
-    elif isinstance(data, str | os.PathLike):
-        try:
-            file = Path(data).open("rb")  # noqa: SIM115
-        except OSError as error:
-            raise InputError(f"the payload {data} cannot be read: {error.strerror}") from None
-        with file:
-            yield file
-    elif hasattr(data, "read"):
-        if attempt:
-            try:
-                data.seek(0)
-            except (OSError, AttributeError):
-                raise InputError(
-                    "another plan was needed, but the payload can be read only once; give a file or bytes"
-                ) from None
-        yield data
-    else:
-        raise ParameterError(f"the payload is a {type(data).__name__}; give bytes, a path or a binary file")

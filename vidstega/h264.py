@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ _NEEDS_ESCAPE = re.compile(rb"\x00\x00(?=[\x00-\x03])")
 _IDR_PIC_ID = 65530  # far from where encoders count; + 0 or 1, so that neighbours differ
 _SEI_CAPTIONS = 4  # user_data_registered_itu_t_t35
 _SEI_RECOVERY = 6
+_SANE_SPS = 1024
 
 
 class _Bits:
@@ -44,6 +46,8 @@ class _Bits:
         zeros = 0
         while not self.u(1):
             zeros += 1
+            if zeros > 32:
+                raise InputError("an H.264 parameter set makes no sense; the video is damaged")
         return (1 << zeros) - 1 + self.u(zeros)
 
     def se(self) -> int:
@@ -107,8 +111,11 @@ class SPS:
         return None
 
 
+@lru_cache
 def parse_sps(nal: bytes) -> SPS:
     """Read a sequence parameter set, NAL header included; InputError if it makes no sense."""
+    if len(nal) > _SANE_SPS:
+        raise InputError(f"an H.264 sequence parameter set of {len(nal):,} bytes makes no sense")
     bits = _Bits(unescape(nal)[1:])
     profile, _, _ = bits.u(8), bits.u(8), bits.u(8)
     sps_id, chroma, separate, depth = bits.ue(), 1, False, (8, 8)

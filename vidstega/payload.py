@@ -81,7 +81,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from vidstega.errors import InputError, OutputError, ParameterError, PayloadError
+from vidstega.errors import CapacityError, InputError, OutputError, ParameterError, PayloadError
 from vidstega.keystream import KeyedRandom, KeyStream
 
 VERSION = 1
@@ -408,6 +408,7 @@ def seal(
     method: str,
     compress: bool = True,
     progress: Callable[[int], None] | None = None,
+    most: int | None = None,
 ) -> Sealed:
     """Seal a payload into a new spool file, in one pass and about 2 MiB of memory.
 
@@ -425,9 +426,14 @@ def seal(
         Deflate the blocks that become smaller by it.
     progress : callable, optional
         Called with the number of payload bytes read since the last call.
+    most : int, optional
+        Bytes of the stream beyond which nothing is written, only counted (the result is good for saying
+        what would be needed), and beyond four times of which it gives up.
 
     Raises
     ------
+    CapacityError
+        If it gives up.
     InputError
         If the payload cannot be read.
     OutputError
@@ -440,7 +446,7 @@ def seal(
     chunks = (
         aead.encrypt(_chunk_nonce(index), plain, aad) for index, plain in enumerate(_regroup(blocks, CHUNK))
     )
-    data_bytes = _spool(path, chunks)
+    data_bytes = _spool(path, chunks, most)
     return Sealed(Path(path), method, meter.payload_bytes, meter.hexdigest(), data_bytes)
 
 
@@ -545,14 +551,24 @@ def _regroup(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
         yield bytes(buffer)
 
 
-def _spool(path: Path, chunks: Iterable[bytes]) -> int:
+def _spool(path: Path, chunks: Iterable[bytes], most: int | None) -> int:
     """Write chunks to a new private file and count their bytes; leave nothing behind on failure."""
+    count = 0
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     with _writing(path):
         descriptor = os.open(path, flags, 0o600)
     try:
         with _writing(path), os.fdopen(descriptor, "wb") as spool:
-            return sum(spool.write(chunk) for chunk in chunks)
+            for chunk in chunks:
+                count += len(chunk)
+                if most is None or count <= most:
+                    spool.write(chunk)
+                elif count > 4 * most + BLOCK:
+                    raise CapacityError(
+                        f"the payload needs more than {8 * count:,} bits with its seal, "
+                        f"capacity is {8 * most:,} bits; use a longer or larger video"
+                    )
+            return count
     except BaseException:
         Path(path).unlink(missing_ok=True)
         raise

@@ -118,6 +118,8 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
         return "frames have no timestamp"
     if (scan.packets["flags"] & DISCARD).any():
         return "an edit list hides frames"
+    if _misses_times(scan):
+        return "AVI does not say when B-frames are shown"
     if not any(True for _ in _gops(scan)):
         return "no group of pictures can be cut out"
     return None
@@ -126,6 +128,8 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
 def free_pps_id(scan: Scan) -> int | None:
     """A picture parameter set id nobody uses, or None. High ids first: encoders count from 0."""
     taken = {h264.pps_id(nal) for nal in scan.pps}
+    if len(scan.pps) >= 255:
+        return None
     return next((i for i in range(255, 0, -1) if i not in taken), None)
 
 
@@ -317,13 +321,21 @@ def check_transcodable(scan: Scan) -> None:
     """Refuse by name what a transcode would not bring back as it was."""
     if scan.has_alpha:
         raise UnsupportedError(f"{scan.path} has an alpha channel that its decoder drops; it would be lost")
-    if (scan.packets["pts"][scan.shown] == NO_TIME).any():
-        raise UnsupportedError(f"{scan.path} has frames without a timestamp; remux it first, e.g. to .mkv")
+    if _misses_times(scan) or (scan.packets["pts"][scan.shown] == NO_TIME).any():
+        raise UnsupportedError(
+            f"{scan.path} does not say when its frames are shown; make timestamps first, "
+            "e.g. with: ffmpeg -fflags +genpts -i IN -c copy OUT.mkv"
+        )
     pts = scan.pts
     if not len(pts):
         raise InputError(f"{scan.path} shows no frame")
     if (np.diff(pts) <= 0).any():
         raise UnsupportedError(f"{scan.path} shows several frames at one time")
+
+
+def _misses_times(scan: Scan) -> bool:
+    """Whether the times of packets are those of decoding, though frames are shown in another order."""
+    return scan.format == "avi" and scan.reorder > 0
 
 
 def segments(scan: Scan, least: int) -> Iterator[Part]:

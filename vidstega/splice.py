@@ -10,6 +10,7 @@ import errno
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -22,7 +23,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
-from vidstega.video import KEY, NO_TIME, Lossless, Scan, configure, is_cover_art, reading
+from vidstega.video import KEY, NO_TIME, Lossless, Scan, configure, is_cover_art, packets_of, reading
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -38,7 +39,7 @@ _HEADER_IN_EXTRADATA = {"mp4", "mov", "matroska", "webm", "flv"}
 _INTERLEAVE_US = 500_000
 
 
-Row = tuple[int, int, int, int, int, int]
+Row = tuple[int, int, int, int, int, int, int]
 """A packet's row of the table, see `video.PACKET`."""
 
 Coded = Iterable[tuple[Row, Any]]
@@ -127,24 +128,40 @@ def mux(
     UnsupportedError
         If the container cannot hold the carrying video, or one of its packets.
     """
-    try:
-        with reading(scan.path) as source, _open_output(target, container, source, scan) as output:
+    with reading(scan.path) as source:
+        with _writing(container):
+            output = _open_output(target, container, source, scan)
             copies = _streams(source, output, scan, container, extradata, lossless, matrix)
             output.metadata.update(source.metadata)
             output.set_chapters(source.chapters())
-            carrying = copies[scan.index]
-            wanted = {index for index, copy in copies.items() if copy is not None}
+            output.start_encoding()
+        wanted = {index for index, copy in copies.items() if copy is not None}
+        try:
             for item in _merge(source, scan, wanted, parts, progress):
                 if isinstance(item, Packet):
                     item.stream = copies[item.stream_index]
                 else:
-                    item = _new_packet(item, carrying, scan.time_base)
-                output.mux_one(item)
+                    item = _new_packet(item, copies[scan.index], scan.time_base)
+                with _writing(container):
+                    output.mux_one(item)
+        except BaseException:
+            with suppress(av.error.FFmpegError, OSError):
+                output.close()
+            raise
+        with _writing(container):
+            output.close()
+    return {info.index for info in scan.streams} - set(copies)
+
+
+@contextmanager
+def _writing(container: str) -> Iterator[None]:
+    """What goes wrong with the output, and nothing else, in one line."""
+    try:
+        yield
     except (av.error.FFmpegError, OSError) as error:
         if error.errno in (errno.EINVAL, None):
             raise UnsupportedError(f"{container} cannot hold this video's packets; use .mkv") from None
         raise OutputError(f"the output cannot be written: {os.strerror(error.errno)}") from None
-    return {info.index for info in scan.streams} - set(copies)
 
 
 def _open_output(target: Path, container: str, source: InputContainer, scan: Scan) -> OutputContainer:
@@ -235,7 +252,7 @@ def _merge(
     ranges = iter(parts)
     (start, stop), fresh = _next_part(ranges)
     ordinal = -1
-    for packet in source.demux():
+    for packet in packets_of(source):
         if not packet.size or packet.stream_index not in wanted:
             continue
         if packet.stream_index != scan.index:
@@ -265,7 +282,7 @@ def _next_part(
 
 
 def _new_packet(item: tuple[Row, Any], stream: Any, time_base: Fraction) -> Packet[Any]:
-    (pts, dts, duration, _, _, flags), data = item
+    (pts, dts, duration, _, _, _, flags), data = item
     packet: Packet[Any] = data if isinstance(data, Packet) else Packet(data)
     packet.stream, packet.time_base = stream, time_base
     packet.pts, packet.dts = pts, None if dts == NO_TIME else dts

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from av.packet import Packet
@@ -88,8 +88,15 @@ class Written:
     def __iter__(self) -> Iterator[tuple[Row, bytes]]:
         with self.path.open("rb") as part:
             for row in self.packets.tolist():
-                yield row, part.read(row[4])
+                yield row, part.read(row[5])
         self.path.unlink()
+
+
+def _writable(path: Path) -> BinaryIO:
+    try:
+        return path.open("xb")
+    except OSError as error:
+        raise OutputError(f"a part cannot be written: {error.strerror}") from None
 
 
 class Coding:
@@ -146,13 +153,14 @@ class Coding:
 def write_part(job: Job, coder: Coder, path: Path) -> Written:
     """Code a part into a file."""
     coding, rows = Coding(job, coder), []
-    try:
-        with path.open("xb") as out:
-            for row, data in coding:
-                rows.append(row)
+    with _writable(path) as out:
+        for row, data in coding:
+            rows.append(row)
+            try:
                 out.write(data)
-    except OSError as error:
-        raise OutputError(f"a part cannot be written: {error.strerror}") from None
+                out.flush()
+            except OSError as error:
+                raise OutputError(f"a part cannot be written: {error.strerror}") from None
     return Written(path, np.array(rows, PACKET), coding.extradata, coding.digests, coding.seconds)
 
 
@@ -223,7 +231,7 @@ class _RawPictures:
         units = [*self._coder.in_band, *self._captions.pop(pts, []), picture]
         data = h264.pack(units, self._coder.length_size)
         self._ordinal += 1
-        return [((pts, dts, self._durations[pts], 0, len(data), KEY), data)]
+        return [((pts, dts, self._durations[pts], -1, 0, len(data), KEY), data)]
 
     def finish(self) -> list[tuple[Row, Any]]:
         return []
@@ -247,7 +255,7 @@ class _CodedFrames:
             dts = packet.pts if packet.dts is None else packet.dts
             duration = self._durations.get(packet.pts, 0)
             flags = KEY if packet.is_keyframe else 0
-            packets.append(((packet.pts, dts, duration, 0, packet.size, flags), packet))
+            packets.append(((packet.pts, dts, duration, -1, 0, packet.size, flags), packet))
         return packets
 
     def finish(self) -> list[tuple[Row, Any]]:

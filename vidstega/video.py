@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,13 +39,14 @@ PACKET = np.dtype(
         ("pts", "<i8"),
         ("dts", "<i8"),
         ("duration", "<i8"),
+        ("pos", "<i8"),
         ("digest", "<u8"),
         ("size", "<i4"),
         ("flags", "u1"),
     ]
 )
 Packets = NDArray[np.void]
-"""One row of 37 bytes a packet, in file (decode) order."""
+"""One row of 45 bytes a packet, in file (decode) order."""
 
 MAX_PIXELS = 1 << 26  # 8192 x 8192; a file that claims more is taken for hostile
 _READS = (
@@ -64,10 +66,18 @@ _READS = (
     *("h264", "hevc", "mpegvideo", "wav", "mp3", "aac", "flac"),  # to be refused by what they lack
 )
 _CHUNK = 4096
+_TS_RUN_UP = 188 * 64
 
 
 class DecodeError(InputError):
-    """Frames of a span could not be decoded; `part` is filled in by whoever knows it."""
+    """Frames of a span that starts at packet `first` could not be decoded."""
+
+    def __init__(self, text: str, first: int) -> None:
+        super().__init__(text, first)  # both, so that it survives pickling
+        self.first = first
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(frozen=True)
@@ -147,7 +157,7 @@ class Scan(Source):
         ends = shown["pts"] + np.maximum(shown["duration"], 0)
         return float((int(ends.max()) - int(shown["pts"].min())) * self.time_base)
 
-    @property
+    @cached_property
     def raw_pictures(self) -> NDArray[np.bool_]:
         """Which packets are as large as a raw frame: pictures of I_PCM macroblocks, ours or another's."""
         sps = h264.parse_sps(self.sps[0]) if self.sps else None
@@ -163,7 +173,7 @@ def open_input(path: str | os.PathLike[str], *, known: bool = False) -> InputCon
     FFmpeg decodes a frame or more to learn what the headers do not say. Where that is `known` from a scan
     it need not, and opening a large video takes a millisecond.
     """
-    av.logging.set_level(av.logging.PANIC)
+    av.logging.set_level(None)  # PyAV's own callback takes the GIL in decoder threads, which deadlocks
     where = Path(path)
     _check_file(where)
     try:
@@ -236,18 +246,13 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
             for other in others:
                 other.discard = av.stream.Discard.all
         essence = {s.index: _Running(s) for s in others} if digest else {}
-        try:
-            for packet in container.demux(None if digest else stream):
-                if not packet.size:
-                    continue
-                if packet.stream_index == stream.index:
-                    collector.add(packet)
-                else:
-                    essence[packet.stream_index].add(packet)
-        except av.error.FFmpegError as error:
-            raise InputError(
-                f"{path} is damaged after {collector.count} video packets ({error.strerror})"
-            ) from None
+        for packet in packets_of(container, None if digest else stream):
+            if not packet.size:
+                continue
+            if packet.stream_index == stream.index:
+                collector.add(packet)
+            else:
+                essence[packet.stream_index].add(packet)
         packets = collector.table()
         if not len(packets):
             raise InputError(f"{path} has a video stream without any frame")
@@ -263,6 +268,16 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
             tuple(collector.sps), tuple(collector.pps), collector.in_band,
             stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1", context.field_order,
         )  # fmt: skip
+
+
+def packets_of(container: InputContainer, stream: Any = None) -> Iterator[Packet[Any]]:
+    """Packets of one stream or all; InputError if the file ends in damage."""
+    try:
+        yield from container.demux(stream) if stream is not None else container.demux()
+    except av.error.FFmpegError as error:
+        raise InputError(
+            f"{container.name} is damaged and cannot be read to its end ({error.strerror})"
+        ) from None
 
 
 def codec_name(stream: Any) -> str:
@@ -299,7 +314,7 @@ class _Collector:
         self.sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
         self.pps: dict[bytes, None] = dict.fromkeys(sets.pps if sets else ())
         self.in_band = False
-        self._rows: list[tuple[int, int, int, int, int, int]] = []
+        self._rows: list[tuple[int, ...]] = []
         self._chunks: list[Packets] = []
         self.count = 0
 
@@ -321,6 +336,7 @@ class _Collector:
                 NO_TIME if pts is None else pts,
                 NO_TIME if dts is None else dts,
                 packet.duration or 0,
+                -1 if packet.pos is None else packet.pos,
                 digest,
                 packet.size,
                 flags,
@@ -484,15 +500,16 @@ def decode_span(
                 break
             if (frame.width, frame.height) != source.size or frame.format.name != source.pix_fmt:
                 raise UnsupportedError(
-                    f"{source.path} changes from {source.size[0]}x{source.size[1]} {source.pix_fmt} to "
-                    f"{frame.width}x{frame.height} {frame.format.name} in mid-stream"
+                    f"{source.path}: frames of {frame.width}x{frame.height} {frame.format.name} in a stream "
+                    f"of {source.size[0]}x{source.size[1]} {source.pix_fmt}; code it again at one size first"
                 )
             got += 1
             yield frame
     if got != len(wanted):
         at_s = float(wanted[got] * source.time_base)
         raise DecodeError(
-            f"{source.path}: of {len(wanted)} frames only {got} decode; the one at {at_s:.3f} s is damaged"
+            f"{source.path}: of {len(wanted)} frames only {got} decode; the one at {at_s:.3f} s is damaged",
+            first,
         )
 
 
@@ -556,12 +573,15 @@ def _only(container: InputContainer, index: int) -> None:
 
 
 def _sought(container: InputContainer, stream: Any, source: Source, target: np.void) -> bool:
-    """Seek to a packet or before it; MPEG-TS cannot be relied on for that."""
+    """Seek to a packet or before it: by time, or in MPEG-TS, whose seeks by time overshoot, by position."""
     times = [int(t) for t in (target["pts"], target["dts"]) if t != NO_TIME]
-    if not times or source.format == "mpegts":
-        return False
     try:
-        container.seek(min(times), stream=stream)
+        if source.format == "mpegts":
+            container.seek(max(0, int(target["pos"]) - _TS_RUN_UP), unsupported_byte_offset=True)
+        elif times:
+            container.seek(min(times), stream=stream)
+        else:
+            return False
     except av.error.FFmpegError:
         return False
     return True
@@ -601,7 +621,8 @@ _X264 = Lossless(
     (("preset", "ultrafast"), ("qp", "0"), ("x264-params", "keyint=60:min-keyint=60:bframes=0:threads=1")),
 )
 _FFV1 = Lossless("ffv1", (("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")))
-_VP9 = Lossless("libvpx-vp9", (("lossless", "1"), ("cpu-used", "8"), ("deadline", "realtime"), ("g", "60")))
+# its real-time mode would be faster, but drops frames that are hard to code
+_VP9 = Lossless("libvpx-vp9", (("lossless", "1"), ("cpu-used", "5"), ("deadline", "good"), ("g", "60")))
 
 # gray is left to FFV1: FFmpeg decodes monochrome H.264 as 4:2:0
 _H264_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}

@@ -53,7 +53,8 @@ def get(method: str | Method) -> Method:
         if method not in _BY_NAME:
             raise ParameterError(f"unknown method {method!r}; there are: {', '.join(names())}")
         return _BY_NAME[method]
-    if isinstance(method, Method) and 0 < len(method.name.encode()) <= 16:
+    named = isinstance(method, Method) and isinstance(method.name, str) and not isinstance(method, type)
+    if named and 0 < len(method.name.encode()) <= 16:
         return method
     raise ParameterError(
         f"method {method!r} needs a name of 1 to 16 bytes and capacity(), embed() and extract() "
