@@ -222,7 +222,7 @@ def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
     "name",
     [
         "a" * 300 + ".mp4",
-        pytest.param("a\0b.mp4", marks=pytest.mark.xfail(reason="a payload path with a null byte")),
+        "a\0b.mp4",
     ],
 )
 def test_impossible_names(name: str, small: Path, tmp_path: Path) -> None:
@@ -281,11 +281,11 @@ def test_the_cover_vanishes_at_the_last_packet(small: Path, tmp_path: Path) -> N
             cover.unlink(missing_ok=True)
 
     try:
-        vidstega.embed(cover, tmp_path / "s.mp4", DATA, key=KEY, verify=False, progress=remove)
+        vidstega.embed(cover, tmp_path / "s.mp4", b"here", key=KEY, verify=False, progress=remove)
     except VidstegaError:
         assert list(tmp_path.iterdir()) == []
     else:  # all of it had been read by then
-        assert vidstega.extract(tmp_path / "s.mp4", key=KEY) == DATA
+        assert vidstega.extract(tmp_path / "s.mp4", key=KEY) == b"here"
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
