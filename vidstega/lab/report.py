@@ -606,7 +606,7 @@ def _summary_of(told: _Told, arm: str) -> str:
     )
     if arm == "current" or faster is None:
         return line + "."
-    return f"{line}; against `current` {_times(faster)} faster, {_times(lighter)} less memory."
+    return f"{line}; against `current` {_times(faster)} as fast, memory less by {_times(lighter)}."
 
 
 def _goals(told: _Told) -> list[str]:
@@ -1176,13 +1176,13 @@ def _one_line(text: str | None) -> str:
 # -- recommendations ------------------------------------------------------------------------------------
 
 
-def _reference(told: _Told) -> Place:
-    """Where options are compared: the largest claimed resolution if it was measured, otherwise the centre."""
-    place = _claimed_place(told.results, told.claims["current"][-1])
-    return place if told.results.rows(place, "current") and place else told.results.centre
+def _reference(told: _Told) -> Place | None:
+    """Where options are compared: the largest claimed resolution, or the middle of the user's videos."""
+    results = told.results
+    return results.centre if results.own else _claimed_place(results, told.claims["current"][-1])
 
 
-def _best(told: _Told, place: Place) -> str | None:
+def _best(told: _Told, place: Place | None) -> str | None:
     """The arm, other than `current`, that has a result known to be good first."""
     known = [
         (spread.mid, arm) for arm in told.carriers
@@ -1191,11 +1191,11 @@ def _best(told: _Told, place: Place) -> str | None:
     return min(known)[1] if known else None
 
 
-def _enough(told: _Told, place: Place, arm: str) -> tuple[bool | None, str]:
+def _enough(told: _Told, place: Place | None, arm: str) -> tuple[bool | None, str]:
     """Whether an arm meets the rule for going on with it, and the figures of that."""
     results = told.results
     memory, time = (results.value(place, arm, name) for name in ("memory_peak_mb", "total_time"))
-    if memory is None or time is None:
+    if place is None or memory is None or time is None:
         return None, MISSING
     need = told.claims["targets"][0]
     limit = told.claims["thresholds"]["memory"]["high_risk_below_mb"]
@@ -1213,8 +1213,8 @@ def _enough(told: _Told, place: Place, arm: str) -> tuple[bool | None, str]:
     return all(checks) and longest >= need["longest_video_s"], figures
 
 
-def _full_scale(told: _Told, place: Place, arm: str | None) -> tuple[bool | None, str]:
-    users = None if arm is None else told.users.get((arm, place.resolution))
+def _full_scale(told: _Told, place: Place | None, arm: str | None) -> tuple[bool | None, str]:
+    users = None if place is None or arm is None else told.users.get((arm, place.resolution))
     wanted = told.claims["targets"][-1]["users_from"]
     if users is None:
         return None, f"concurrent users of one machine {MISSING}"
@@ -1229,15 +1229,18 @@ def _recommended(told: _Told) -> str:
     quick = None if best is None else _enough(told, place, best)[0]
     more, figures = _full_scale(told, place, best)
     if nothing:
-        name, why = "do nothing", f"`current` is within the rule at {place.id}"
+        name, why = "do nothing", f"`current` is within the rule at {_name(place)}"
     elif quick:
-        name, why = "quick wins", f"`{best}` is within the rule at {place.id} and `current` is not"
+        name, why = "quick wins", f"`{best}` is within the rule at {_name(place)} and `current` is not"
         if nothing is None:
-            why = f"`{best}` is within the rule at {place.id}; `current` {MISSING}"
+            why = f"`{best}` is within the rule at {_name(place)}; `current` {MISSING}"
     elif quick is None:
         return f"Recommended by the rules below: {MISSING}."
     else:
-        name, why = "full scale", f"no arm on one machine is within the rule at {place.id} (`{best}` is not)"
+        name, why = (
+            "full scale",
+            f"no arm on one machine is within the rule at {_name(place)} (`{best}` is not)",
+        )
     cost = options[name]
     money = f"${cost['cost_from_usd']:,}"
     if cost["cost_to_usd"] != cost["cost_from_usd"]:
@@ -1262,7 +1265,7 @@ def _recommendations(told: _Told) -> list[str]:
         ("full scale", "one machine is not enough for phase 3", full[1], words[full[0]]),
     ]
     rule = (
-        f"Rules, at {place.id}: an arm is enough if by the study's thresholds its memory is safe and its "
+        f"Rules, at {_name(place)}: an arm is enough if by the study's thresholds its memory is safe and its "
         "time good or excellent, and if its longest video (below critical memory) is at least the "
         f"{need['longest_video_s']} s and, where they were counted, its concurrent users at least the "
         f"{need['users_from']} of the study's targets. Quick wins are judged by the arm whose result is "
