@@ -43,6 +43,13 @@ def test_extra_cells_and_their_arms() -> None:
     assert (cell.id, cell.repeats, cell.arms) == ("480p/300/1MB", 2, ("splice",))
 
 
+def test_an_axis_may_have_arms_of_its_own_but_the_centre_has_all() -> None:
+    matrix = from_dict({**STAR, "axis_arms": {"frames": ["splice"]}})
+    arms = {cell.id: cell.arms for cell in matrix.cells}
+    assert arms["1440p/30/1KB"] == ("splice",)
+    assert arms["1440p/100/1KB"] == arms["480p/100/1KB"] == ()
+
+
 def test_own_covers_take_the_place_of_resolutions_and_frames(tmp_path: Path) -> None:
     matrix = from_dict({"name": "own", "covers": ["a.mp4"], "payloads": ["1KB", "1MB"]}, tmp_path)
     assert [cell.id for cell in matrix.cells] == ["a.mp4/1KB", "a.mp4/1MB"]
@@ -59,6 +66,8 @@ def test_own_covers_take_the_place_of_resolutions_and_frames(tmp_path: Path) -> 
         ({"centre": {"frames": 3}}, "lacks 'resolution'"),
         ({"extra": [{"resolution": "480p"}]}, "lacks 'frames'"),
         ({"arms": ["splice", "quick"]}, "'quick' is none of"),
+        ({"axis_arms": {"frames": ["quick"]}}, "'quick' is none of"),
+        ({"axis_arms": {"frame": ["splice"]}}, r"unknown key 'frame' in \[axis_arms\]"),
         ({"layout": "random"}, "'random' is none of"),
         ({"resolutions": ["8k"]}, "'8k' is none of"),
         ({"payloads": ["1GiB"]}, "'1GiB' is neither"),
@@ -95,6 +104,7 @@ def test_standard_holds_what_the_study_asks_about() -> None:
     assert {f"{r}/100/100KB" for r in config.RESOLUTIONS} <= cells
     assert {"1440p/30/100KB", "1440p/300/100KB", "1440p/100/1KB", "1440p/100/1MB"} <= cells
     assert {"1440p/100/capacity", "1440p/300/1KB"} <= cells
+    assert all(not cell.arms for cell in load("standard").cells if cell.id.endswith("/100/100KB"))
 
 
 def test_sizes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -116,6 +117,15 @@ def test_times_stand_beside_the_limits(data: dict[str, Any]) -> None:
         assert rows[arm]["workers"] == 2
         assert rows[arm]["efficiency"] == pytest.approx(rows[arm]["speedup"] / 2, rel=1e-3)
         assert rows[alone]["speedup"] is None
+
+
+def test_a_limit_of_the_same_cover_will_do(folder: Path, data: dict[str, Any], tmp_path: Path) -> None:
+    extra = {"resolution": "160x120", "frames": 12, "payload": "10B", "arms": ["splice"]}
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    rows = run(tiny(extra=[extra]), tmp_path, only=["10B"])["rows"]
+    floor = next(row for row in rows if row["arm"] == "floor")
+    assert rows[-1]["cell"] == "160x120/12/10B"
+    assert rows[-1]["vs_floor"] == pytest.approx(rows[-1]["total_time"] / floor["total_time"], rel=1e-3)
 
 
 def test_modes(data: dict[str, Any]) -> None:

@@ -36,7 +36,7 @@ LIMITS = ("floor", "copy")
 PARALLEL = {"current+parallel": "current", "whole+parallel": "whole"}
 """Arms with several workers, and the arm that is the same with one."""
 
-QUALITY_FRAMES = 4
+QUALITY_FRAMES = 3
 """Carrying frames that are compared; they are spread evenly over all that carry."""
 
 Job = dict[str, Any]

@@ -26,6 +26,7 @@ RESOLUTIONS = {
 CAPACITY = "capacity"
 """The payload that just fits at one bit per luma sample in all frames."""
 
+_AXES = {"resolutions": "resolution", "frames": "frames", "payloads": "payload"}
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20}
 _EXPERIMENTS = next(
     (folder for folder in (Path(__file__).parents[2] / "experiments",) if folder.is_dir()),
@@ -83,6 +84,7 @@ class Matrix:
     layout : "star" varies one axis at a time around the centre, "product" takes all combinations
     centre : keys resolution, frames, payload of the star's middle
     centre_repeats : repeats of that one cell, if more than `repeats`
+    axis_arms : of a star, "resolutions", "frames" or "payloads" -> the arms on that axis, if not all
     extra : cells besides, each with resolution, frames, payload and optionally repeats and arms
     covers : the user's own videos; they take the place of resolutions and frames
     workers : of the parallel arms; 0 means all cores
@@ -98,6 +100,7 @@ class Matrix:
     payloads: tuple[str, ...] = ("1KB",)
     layout: str = "star"
     centre: Mapping[str, Any] = field(default_factory=dict)
+    axis_arms: Mapping[str, Sequence[str]] = field(default_factory=dict)
     extra: tuple[Mapping[str, Any], ...] = ()
     covers: tuple[str, ...] = ()
     synthetic: Synthetic = field(default_factory=Synthetic)
@@ -143,9 +146,10 @@ class Matrix:
             middle = Cell(**self.centre, repeats=max(self.repeats, self.centre_repeats))
             plain = dataclasses.replace(middle, repeats=self.repeats)
             yield middle
-            for name in ("resolution", "frames", "payload"):
-                for value in getattr(self, "frames" if name == "frames" else f"{name}s"):
-                    yield dataclasses.replace(plain, **{name: value})
+            for axis, name in _AXES.items():
+                arms = tuple(self.axis_arms.get(axis, ()))
+                for value in getattr(self, axis):
+                    yield dataclasses.replace(plain, arms=arms, **{name: value})
         for one in self.extra:
             yield Cell(**{"repeats": self.repeats, **one, "arms": tuple(one.get("arms", ()))})
 
@@ -168,7 +172,7 @@ class Matrix:
 
 
 _FREE = ("repeats", "centre_repeats", "extra", "arms", "resolutions", "frames", "payloads", "layout",
-         "centre", "timeout_s", "memory_limit_mib")  # fmt: skip
+         "axis_arms", "centre", "timeout_s", "memory_limit_mib")  # fmt: skip
 
 
 def load(which: str) -> Matrix:
@@ -263,6 +267,9 @@ def _check(matrix: Matrix) -> None:
         _only_known(one, ("resolution", "frames", "payload", "repeats", "arms"), "[[extra]]")
         _known_values("arms", one.get("arms", ()), ARMS)
         _all_given(one, "[[extra]]")
+    _only_known(matrix.axis_arms, _AXES, "[axis_arms]")
+    for arms in matrix.axis_arms.values():
+        _known_values("arms", arms, ARMS)
     if matrix.layout == "star" and not matrix.covers:
         _only_known(matrix.centre, ("resolution", "frames", "payload"), "[centre]")
         _all_given(matrix.centre, "[centre]")

@@ -81,7 +81,8 @@ names of the study come first; its "mb" are MiB, and its times are seconds.
                         of the cover
 ``quality_frames``      how many carrying frames the last six are means of; they are measured at repeat 0
                         alone and null in other repeats. ``quality_domain``: "luma", or "bgr" (control)
-``vs_floor``            total_time over that of ``floor`` in the same cell and repeat; ``vs_copy`` likewise
+``vs_floor``            total_time over that of ``floor`` in the same cell and repeat, or, where the cell has
+                        none, on the same cover (a limit does not depend on the payload); ``vs_copy`` likewise
 ``work_vs_floor``       work_s over work_s of ``floor``
 ``speedup``             parallel arms: total_time of the same arm with one worker over this one's;
                         ``efficiency`` = speedup / workers
@@ -346,18 +347,19 @@ def _finite(value: Any) -> Any:
 
 def _relate(rows: Sequence[Row]) -> None:
     """Set each row's time beside those of the limits and of its sibling with one worker."""
-    good = {(row["cell"], row["arm"], row["repeat"]): row for row in rows if row["success"]}
-    for row in good.values():
-
-        def beside(arm: str, row: Row = row) -> Row | None:
-            return good.get((row["cell"], arm, row["repeat"]))
-
+    good = [row for row in rows if row["success"]]
+    same = {(row["cell"], row["arm"], row["repeat"]): row for row in good}
+    alike = {(row["video_info"]["cover"], row["arm"]): row for row in good if row["repeat"] == 0}
+    for row in good:
         for arm in LIMITS:
-            limit = beside(arm)
+            limit = same.get((row["cell"], arm, row["repeat"])) or alike.get(
+                (row["video_info"]["cover"], arm)
+            )
             row[f"vs_{arm}"] = limit and row["total_time"] / limit["total_time"]
-        floor = beside("floor")
-        row["work_vs_floor"] = floor and row["work_s"] / floor["work_s"]
-        if row["arm"] in PARALLEL and (alone := beside(PARALLEL[row["arm"]])):
+            if arm == "floor":
+                row["work_vs_floor"] = limit and row["work_s"] / limit["work_s"]
+        alone = same.get((row["cell"], PARALLEL.get(row["arm"], ""), row["repeat"]))
+        if alone is not None:
             row["speedup"] = alone["total_time"] / row["total_time"]
             row["efficiency"] = row["speedup"] / row["workers"]
 
@@ -660,7 +662,7 @@ def _predict_control(
     memory = 160 * _MIB + frame * (held + 12) + 10 * payload_bytes
     if arm in PARALLEL:
         carrying = min(cover["frames"], 1 + 8 * payload_bytes // frame)
-        memory += 80 * _MIB * workers + 3 * frame * carrying + 10 * payload_bytes
+        memory += 80 * _MIB * workers + frame * carrying
     return memory / _MIB, 0.7 * frame * cover["frames"] / _MIB
 
 

@@ -5,7 +5,7 @@ It is given one job at a time, and while it works this process samples the tree,
 measuring happens inside what is measured. Memory is the sum of PSS over the tree (proportional set size:
 shared pages count once in all), by ``memory_profiler.memory_usage(..., include_children=True)``; where the
 system knows no PSS it is USS. Reading PSS walks the page tables of the process and holds its memory map
-for that time, so samples are spaced such that reading takes at most a tenth of the time.
+for that time, so samples are spaced such that reading takes at most a twentieth of the time.
 
 Short peaks fall between samples. Linux knows the high-water mark of a process's resident memory; it is reset
 before each job, and how far it rose above where it stood is added to the import baseline. The peak that is
@@ -34,7 +34,7 @@ from memory_profiler import memory_usage
 from vidstega.errors import VidstegaError
 
 TIMELINE_POINTS = 120
-_DUTY = 10
+_DUTY = 20
 """A pause between samples is at least so many times what the last sample took."""
 _SETTLE_S = 0.05
 

@@ -6,6 +6,7 @@ Planes are (height, width) arrays of whole samples. Nothing here opens a file.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ Floats = NDArray[np.float64]
 
 _TAPS = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
 _TAPS /= _TAPS.sum()
+_BAND = 1 << 15  # samples
 
 
 def change_rate(cover: Plane, stego: Plane) -> float:
@@ -50,27 +52,40 @@ def ssim(cover: Plane, stego: Plane, depth: int = 8) -> float:
     """
     if min(cover.shape) < len(_TAPS):
         raise ValueError(f"planes of {cover.shape} are smaller than the window of {len(_TAPS)} samples")
-    x, y = cover.astype(np.float64), stego.astype(np.float64)
     c1, c2 = ((k * (2**depth - 1)) ** 2 for k in (0.01, 0.03))
+    total = windows = 0.0
+    for rows in _bands(cover.shape, len(_TAPS) - 1):
+        local = _ssim_map(cover[rows].astype(np.float64), stego[rows].astype(np.float64), c1, c2)
+        total, windows = total + float(local.sum()), windows + local.size
+    return total / windows
+
+
+def _ssim_map(x: Floats, y: Floats, c1: float, c2: float) -> Floats:
     mean_x, mean_y = _blur(x), _blur(y)
     product = mean_x * mean_y
     squares = mean_x**2 + mean_y**2
     covariance = _blur(x * y) - product
     variances = _blur(x * x + y * y) - squares
-    return float(np.mean((2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))))
+    local: Floats = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
+    return local
+
+
+def _bands(shape: tuple[int, ...], margin: int) -> Iterator[slice]:
+    """Rows of a plane, some at a time so that scratch stays in the cache; bands overlap by `margin` rows."""
+    height, width = shape
+    step = max(1, _BAND // width)
+    for start in range(0, height - margin, step):
+        yield slice(start, min(start + step, height - margin) + margin)
 
 
 def _blur(plane: Floats) -> Floats:
     """The Gaussian window's mean wherever the window lies within the plane."""
     height, width = plane.shape
     reach = len(_TAPS) - 1
-    rows = np.zeros((height - reach, width))
-    for offset, tap in enumerate(_TAPS):
-        rows += tap * plane[offset : offset + height - reach]
-    out = np.zeros((height - reach, width - reach))
-    for offset, tap in enumerate(_TAPS):
-        out += tap * rows[:, offset : offset + width - reach]
-    return out
+    rows = sum(tap * plane[offset : offset + height - reach] for offset, tap in enumerate(_TAPS))
+    columns = np.asarray(rows)
+    out = sum(tap * columns[:, offset : offset + width - reach] for offset, tap in enumerate(_TAPS))
+    return np.asarray(out)
 
 
 def estimate_alpha(plane: Plane) -> float:
@@ -89,16 +104,17 @@ def estimate_alpha(plane: Plane) -> float:
     LSB *matching*, which vidstega uses, is made to escape it: the estimate then stays near that of the
     cover. Both figures side by side say what this detector sees.
     """
-    x = plane.astype(np.float64)
-    flips = x + 1 - 2 * (plane & 1)
-    inner = x[1:-1, 1:-1]
-    error = inner - _predict(x)
-    sign = inner - flips[1:-1, 1:-1]
-    weight = 1 / (5 + _local_variance(x))
-    weight /= weight.sum()
-    raw = 2 * float(np.sum(weight * error * sign))
-    bias = float(np.sum(weight * _predict(flips - x) * sign))
-    return raw - raw * bias
+    total = raw = bias = 0.0
+    for rows in _bands(plane.shape, 2):
+        x = plane[rows].astype(np.float64)
+        flips: Floats = 1.0 - 2.0 * (plane[rows] & 1).astype(np.float64)
+        sign = -flips[1:-1, 1:-1]
+        weight = 1 / (5 + _local_variance(x))
+        total += float(weight.sum())
+        weight *= sign
+        raw += 2 * float(np.sum(weight * (x[1:-1, 1:-1] - _predict(x))))
+        bias += float(np.sum(weight * _predict(flips)))
+    return raw / total - raw / total * bias / total
 
 
 def _predict(x: Floats) -> Floats:
