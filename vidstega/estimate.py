@@ -28,16 +28,22 @@ from vidstega.video import Scan
 MIB = 1 << 20
 BASELINE_BYTES = 76 * MIB
 """An interpreter with NumPy, FFmpeg, cryptography and joblib, the heap of a small job included."""
-WORKER_BYTES = 6 * MIB
+WORKER_BYTES = 10 * MIB
 """One more thread, or the first: its stack, its heap, an open container with its buffers."""
 SCRYPT_BYTES = 32 * MIB
 PACKET_BYTES = 400
 """A packet in all the tables: ours, the demuxer's index, the muxer's index, of source and result."""
 
+_RESERVE = 1.12
+"""What a prediction is raised by: allocators keep holes, and encoders differ by content."""
 _SEALING_BYTES = 4 * MIB
+_LEFT_FRAMES = 5
+"""Frames that allocators still hold while the key is derived again, to verify."""
 _RAW_BUFFERS = 7.5
 """Raw frames at a time while one becomes an I_PCM picture, is packed, hashed, read again and muxed."""
-_CODED_BUFFERS = 5.0
+_READ_BUFFERS = 3.0
+"""The same for a reader that only extracts."""
+_CODED_BUFFERS = {"libx264": 5.0, "ffv1": 14.0, "libvpx-vp9": 145.0}
 """Frames a lossless encoder holds, with its output, the muxer's copy and what is compared."""
 _MOST_REFERENCES = {"h264": 16, "hevc": 16, "vp9": 8, "av1": 8, "vp8": 3}
 _H264_BUFFER = {
@@ -124,13 +130,14 @@ def of_embedding(
     carrier = Carrier(methods.get("lsb"), scan.size, scan.depth)
     sealed = sealed_bytes(payload_bytes)
     made = plan.make_plan(scan, carrier, sealed, plan.check_spread(spread), container)
+    buffers = _RAW_BUFFERS
     if made.mode == "transcode":
-        video.lossless_for(scan.pix_fmt, scan.size, container)
+        buffers = _CODED_BUFFERS[video.lossless_for(scan.pix_fmt, scan.size, container).codec]
     coded = round(made.coded * frame_bytes(scan) * (1.0 if made.mode == "splice" else plan.LOSSLESS_RATIO))
     kept = scan.path.stat().st_size
     output = kept + coded
     return Estimate(
-        memory_bytes=_memory(scan, made, n_jobs, verify),
+        memory_bytes=_memory(scan, made, n_jobs, verify, buffers),
         output_bytes=output,
         disk_bytes=output + coded + (2 if verify else 1) * made.sealed_bytes,
         mode=made.mode,
@@ -156,7 +163,8 @@ def of_extraction(scan: Scan, *, n_jobs: int = 1, most_payload_bytes: int | None
         most = min(most, sealed_bytes(most_payload_bytes))
     parts = max(1, frames // plan.SEGMENT_FRAMES)
     workers = min(_workers(n_jobs), parts)
-    memory = BASELINE_BYTES + _tables(scan) + max(SCRYPT_BYTES, workers * _reader(scan, raw=bool(raw)))
+    reading = workers * _coder_bytes(scan, 1, _READ_BUFFERS)
+    memory = _total(scan, max(SCRYPT_BYTES + _sealing_bytes(scan, workers), reading))
     return Estimate(memory, most, 2 * most, "extract", "every frame may carry", room.frames, frames)
 
 
@@ -178,14 +186,23 @@ def frame_bytes(scan: Scan) -> int:
 # -- the model ------------------------------------------------------------------------------------------
 
 
-def _memory(scan: Scan, made: Plan, n_jobs: int, verify: bool) -> int:
+def _memory(scan: Scan, made: Plan, n_jobs: int, verify: bool, buffers: float) -> int:
     workers = min(_workers(n_jobs), len(made.parts))
     splice = made.mode == "splice"
     threads = _workers(n_jobs) if splice and len(made.parts) == 1 else 1
-    writing = workers * _writer(scan, threads, raw=splice) + _interleaver(scan, made)
-    reading = workers * _reader(scan, raw=splice) if verify else 0
-    sealing = SCRYPT_BYTES + _SEALING_BYTES
-    return BASELINE_BYTES + _tables(scan) + max(sealing, writing, reading)
+    writing = workers * _coder_bytes(scan, threads, buffers) + _interleaver(scan, made)
+    reading = workers * _coder_bytes(scan, 1, min(buffers, _RAW_BUFFERS)) if verify else 0
+    sealing = SCRYPT_BYTES + _sealing_bytes(scan, workers)
+    return _total(scan, max(sealing, writing, reading))
+
+
+def _total(scan: Scan, peak: int) -> int:
+    return round(_RESERVE * (BASELINE_BYTES + _tables(scan) + peak))
+
+
+def _sealing_bytes(scan: Scan, workers: int) -> int:
+    """What is held while a key is derived, apart from the derivation itself."""
+    return _SEALING_BYTES + (workers - 1) * WORKER_BYTES // 2 + _LEFT_FRAMES * _padded(scan)
 
 
 def _tables(scan: Scan) -> int:
@@ -194,14 +211,9 @@ def _tables(scan: Scan) -> int:
     return PACKET_BYTES * (len(scan.packets) + sound) + 4 * int(scan.packets["size"].max())
 
 
-def _writer(scan: Scan, threads: int, *, raw: bool) -> int:
-    buffers = _RAW_BUFFERS if raw else _CODED_BUFFERS
+def _coder_bytes(scan: Scan, threads: int, buffers: float) -> int:
+    """One worker: its decoder, and so many more frames."""
     return WORKER_BYTES + round((_decoder_frames(scan, threads) + buffers) * _padded(scan))
-
-
-def _reader(scan: Scan, *, raw: bool) -> int:
-    buffers = _RAW_BUFFERS if raw else _CODED_BUFFERS
-    return WORKER_BYTES + round((_decoder_frames(scan, 1) + buffers) * _padded(scan))
 
 
 def _padded(scan: Scan) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import os
 import secrets
 import signal
@@ -18,7 +19,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,17 @@ def _own_bytes(process: psutil.Process) -> int:
     except (psutil.Error, OSError):
         return 0
     return int(getattr(memory, "pss", memory.uss))
+
+
+def tree_core_s(pid: int) -> float:
+    """Core-seconds of a process tree so far, those of children that have ended included."""
+    total = 0.0
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for process in [root, *root.children(recursive=True)]:
+            with contextlib.suppress(psutil.Error):
+                total += sum(process.cpu_times()[:4])
+    return total
 
 
 # -- users ----------------------------------------------------------------------------------------------
@@ -306,6 +318,10 @@ class Level:
     peak_bytes: int
     samples: int
     read_back: int
+    core_s: float = 0.0
+    """Core-seconds of the server and its jobs, clients left out."""
+    bytes_up: int = 0
+    bytes_down: int = 0
     errors: tuple[str, ...] = field(default=())
 
     @property
@@ -315,17 +331,21 @@ class Level:
 
     def row(self) -> dict[str, Any]:
         """As JSON wants it."""
-        return asdict(self) | {"carried": self.carried}
+        told = {k: None if isinstance(v, float) and math.isnan(v) else v for k, v in asdict(self).items()}
+        return told | {"carried": self.carried}
 
 
 def level(server: Server, load: Load, users: int) -> Level:
     """Run one level against a server, watching the memory of its whole process tree."""
     with PeakMemory(server.process.pid) as memory:
-        began = time.monotonic()
+        began, spent = time.monotonic(), tree_core_s(server.process.pid)
         visits = crowd(server.url, load, users)
         wall = time.monotonic() - began
+        spent = tree_core_s(server.process.pid) - spent
     checked = read_back(load.keep, load.payload_bytes) if load.keep else 0
-    return summary(users, visits, wall, memory, checked)
+    one = summary(users, visits, wall, memory, checked)
+    sent = load.cover.stat().st_size * sum(visit.status == 202 for visit in visits)
+    return replace(one, core_s=spent, bytes_up=sent, bytes_down=sum(visit.bytes for visit in visits))
 
 
 def summary(
@@ -415,3 +435,51 @@ def processes(
             running.clear()
         time.sleep(0.05)
     return summary(users, visits, time.monotonic() - began, memory)
+
+
+# -- on paper -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one job takes, measured: core-seconds, bytes of memory, bytes uploaded and downloaded."""
+
+    core_s: float
+    memory_bytes: int
+    bytes_up: int
+    bytes_down: int
+
+    @classmethod
+    def of(cls, one: Level, memory_bytes: int) -> Cost:
+        """The mean over a level's jobs, with the memory that is set aside for one."""
+        done = max(1, one.outcomes.get("done", 0))
+        return cls(one.core_s / done, memory_bytes, one.bytes_up // done, one.bytes_down // done)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What it takes to serve so many users who all come at once, each within `within_s`."""
+
+    users: int
+    within_s: float
+    cores: int
+    memory_bytes: int
+    upload_mbit_s: float
+    storage_mib_s: float
+    storage_bytes: int
+
+
+def need(users: int, cost: Cost, within_s: float = LIMIT_S) -> Need:
+    """The capacity model.
+
+    Assumptions: cores are alike and jobs are spread evenly; the share of a core's time that jobs get is all
+    of it; every upload is written once and read twice (prediction, job), every result is written once and
+    read twice (verification, download); all of it moves within `within_s`. What is not in it: the time of
+    the last upload, and waiting for whole jobs (with few jobs a core, one job more or less shows).
+    """
+    cores = max(1, math.ceil(users * cost.core_s / within_s))
+    moved = users * 3 * (cost.bytes_up + cost.bytes_down)
+    return Need(
+        users, within_s, cores, cores * cost.memory_bytes, users * cost.bytes_up * 8e-6 / within_s,
+        moved / within_s / MIB, users * (cost.bytes_up + cost.bytes_down),
+    )  # fmt: skip
