@@ -512,8 +512,8 @@ class _Left:
 
 
 _GUESS = {
-    "current": 1.6, "current+streaming": 1.6, "current+parallel": 2.0, "whole": 2.6, "whole+parallel": 1.6,
-    "splice": 0.5, "floor": 2.0, "copy": 0.05,
+    "current": 2.8, "current+streaming": 2.1, "current+parallel": 2.9, "whole": 2.4, "whole+parallel": 1.8,
+    "splice": 0.6, "floor": 2.0, "copy": 0.1,
 }  # fmt: skip
 """Seconds per 100 megapixels with reading back, on two cores; only the bar's guess of what is left."""
 
@@ -521,7 +521,7 @@ _GUESS = {
 def guess_s(one: _Run) -> float:
     """Roughly how long a run takes."""
     width, height = one.cell.size if one.cell.cover is None else (1920, 1080)
-    return 1.5 + _GUESS[one.arm] * width * height * (one.cell.frames or 300) / 1e8
+    return 2.0 + _GUESS[one.arm] * width * height * (one.cell.frames or 300) / 1e8
 
 
 def _figures(did: Mapping[str, Any], cost: Measured, one: _Run, cover: Mapping[str, Any]) -> Row:
