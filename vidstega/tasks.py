@@ -5,6 +5,7 @@ Tasks take paths and numbers alone, so that threads, processes and clusters run 
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -139,7 +140,9 @@ class Coding:
             times += [row[0] for row, _ in packets]
             yield from packets
             clock.start()
+        del frame
         packets = self._sink.finish()
+        gc.collect()  # PyAV's objects refer to each other in circles that hold a decoder and its frames
         clock.lap("encode")
         times += [row[0] for row, _ in packets]
         yield from packets
@@ -180,6 +183,8 @@ def read_part(job: Job) -> NDArray[np.uint64]:
                 )
             if job.digest:
                 digests.append(video.frame_digest(frame))
+    del frame
+    gc.collect()  # as in `Coding`
     return np.array(digests, np.uint64)
 
 
@@ -243,13 +248,14 @@ class _CodedFrames:
     on_packet = None
 
     def __init__(self, job: Job, coder: Coder, lossless: Lossless) -> None:
-        self._encoder = Encoder(job.source, lossless, splice.wants_header(coder.container))
+        self._encoder: Encoder | None = Encoder(job.source, lossless, splice.wants_header(coder.container))
         rows = job.packets
         self._durations = dict(zip(rows["pts"].tolist(), rows["duration"].tolist(), strict=True))
         self.extradata = self._encoder.extradata
 
     def put(self, frame: VideoFrame | None) -> list[tuple[Row, Any]]:
         packets: list[tuple[Row, Any]] = []
+        assert self._encoder is not None
         for packet in self._encoder.encode(frame):
             assert packet.pts is not None
             dts = packet.pts if packet.dts is None else packet.dts
@@ -259,4 +265,6 @@ class _CodedFrames:
         return packets
 
     def finish(self) -> list[tuple[Row, Any]]:
-        return self.put(None)
+        packets = self.put(None)
+        self._encoder = None  # its frames are let go before the next part makes its own
+        return packets
