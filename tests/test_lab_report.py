@@ -182,7 +182,8 @@ def test_what_failed_is_bold_and_what_was_not_measured_is_missing(made: dict[str
 
 def test_what_was_left_out_says_with_which_figure(made: dict[str, Any]) -> None:
     entry = {key: make_row("2160p/100/100KB", "current")[key]
-             for key in ("cell", "arm", "resolution", "width", "height", "frame_count", "payload")}  # fmt: skip
+             for key in ("cell", "arm", "resolution", "width", "height", "frame_count",
+                         "payload")}  # fmt: skip
     entry |= {"why": "memory", "predicted_mib": 2900.0, "available_mib": 800.0, "reason": "needs 2,900 MiB"}
     rows = [row for row in made["rows"] if (row["cell"], row["arm"]) != (entry["cell"], "current")]
     text = told({**made, "rows": rows, "skipped": [entry]})

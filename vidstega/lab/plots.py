@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+import vidstega
+from vidstega import video
 from vidstega.lab.arms import PARALLEL
 from vidstega.lab.report import Place, Results
 
@@ -227,6 +230,53 @@ def heat_map(results: Results, ax: Axes, name: str = "total_time", title: str = 
     bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     bar.ax.yaxis.set_minor_formatter(NullFormatter())
     return ax
+
+
+# -- one cover and its stego file -----------------------------------------------------------------------
+
+
+def frame(path: str | os.PathLike[str], number: int, ax: Axes) -> Axes:
+    """The luma of one frame."""
+    (one,) = vidstega.frames(path, number, number + 1)
+    ax.imshow(one.luma, cmap="gray", vmin=0, vmax=2**one.depth - 1)
+    ax.set(xticks=[], yticks=[], title=f"{Path(path).name}, frame {number}")
+    return ax
+
+
+def difference(
+    cover: str | os.PathLike[str], stego: str | os.PathLike[str], number: int, ax: Axes, gain: int = 100
+) -> Axes:
+    """The luma of a stego frame less that of the cover's, so many times amplified, around grey."""
+    (before,), (after,) = (vidstega.frames(path, number, number + 1) for path in (cover, stego))
+    signed = after.luma.astype(np.int32) - before.luma
+    half = 2 ** (before.depth - 1)
+    ax.imshow(signed * gain, cmap="gray", vmin=-half, vmax=half, interpolation="nearest")
+    changed = np.count_nonzero(signed) / signed.size
+    ax.set(xticks=[], yticks=[], title=f"difference x{gain}, {changed:.1%} of the samples")
+    return ax
+
+
+def changed_frames(cover: str | os.PathLike[str], stego: str | os.PathLike[str]) -> list[int]:
+    """Numbers of the frames whose packet is not, by its digest, the cover's."""
+    before, after = (_by_time(path) for path in (cover, stego))
+    return [number for number, one in enumerate(after) if one["digest"] not in before["digest"]]
+
+
+def packets(cover: str | os.PathLike[str], stego: str | os.PathLike[str], ax: Axes) -> Axes:
+    """Sizes of the video packets of a stego file in order of display: copied ones and new ones."""
+    after, new = _by_time(stego), set(changed_frames(cover, stego))
+    for label, color, wanted in (("copied from the cover", SKY, False), ("new", VERMILION, True)):
+        numbers = [number for number in range(len(after)) if (number in new) is wanted]
+        ax.bar(numbers, [after["size"][k] / 1000 for k in numbers], 1.0, color=color, label=label)
+    ax.set_yscale("log")
+    ax.set(xlabel="frame (number)", ylabel="packet size (kB)", title="What changed in the file")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
+
+
+def _by_time(path: str | os.PathLike[str]) -> Any:
+    rows = video.scan(path, digest=True).packets
+    return rows[np.argsort(rows["pts"], kind="stable")]
 
 
 # -- figures in files -----------------------------------------------------------------------------------

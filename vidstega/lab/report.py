@@ -13,6 +13,7 @@ Of the concurrency experiment: an object whose ``carried`` is a list of objects 
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
@@ -290,6 +291,26 @@ def field(row: Row, name: str) -> float | None:
         return float(row["stages"][name[7:]])
     value: float | None = row[name]
     return None if value is None else float(value)
+
+
+def frame(results: Results, names: Sequence[str]) -> Any:
+    """Medians over the repeats as a pandas table: a row for each cell and arm, a column for each field."""
+    import pandas
+
+    pairs = [(place, arm) for place in results.places for arm in results.arms if results.rows(place, arm)]
+    index = pandas.MultiIndex.from_tuples([(place.id, arm) for place, arm in pairs], names=["cell", "arm"])
+    found = {name: [results.value(place, arm, name) for place, arm in pairs] for name in names}
+    columns = {name: [one.mid if one else math.nan for one in column] for name, column in found.items()}
+    return pandas.DataFrame(columns, index=index)
+
+
+def with_figures(report: Path) -> str:
+    """A report's Markdown with its figures inside, as data URIs, for a notebook."""
+    text = report.read_text(encoding="utf-8")
+    for path in sorted((report.parent / FIGURES).glob("*.png")):
+        data = base64.b64encode(path.read_bytes()).decode()
+        text = text.replace(f"({FIGURES}/{path.name})", f"(data:image/png;base64,{data})")
+    return text
 
 
 # -- grades and models ----------------------------------------------------------------------------------
