@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -111,14 +113,15 @@ def test_the_rates_of_the_study(tmp_path: Path, cover: Path) -> None:
 
 def test_addresses_behind_a_proxy_count_only_if_it_is_trusted(tmp_path: Path, cover: Path) -> None:
     codes = {}
-    for trust in ((), ("--trust-proxy", "127.0.0.1")):
+    proxies = ((), ("--trust-proxy", "127.0.0.1"), ("--trust-proxy", "192.0.2.9", "--workers", "1"))
+    for trust in proxies:
         with started(tmp_path / f"data{len(trust)}", "--rate-work", "1 per minute", *trust) as (_, client):
             files = {"video": cover.read_bytes()}
             codes[len(trust)] = [
                 client.post("/capacity", files=files, headers={"X-Forwarded-For": ip}).status_code
                 for ip in ("192.0.2.1", "192.0.2.2", "192.0.2.2")
             ]
-    assert codes == {0: [200, 429, 429], 2: [200, 200, 429]}
+    assert codes == {0: [200, 429, 429], 2: [200, 200, 429], 4: [200, 429, 429]}
 
 
 def test_only_known_api_keys_where_they_are_listed(tmp_path: Path, cover: Path) -> None:
@@ -392,6 +395,18 @@ def _memory(task: dict[str, Any], send: Any) -> dict[str, Any]:
     return {"bytes": len(bytearray(task["bytes"]))}
 
 
+def _map(task: dict[str, Any], send: Any) -> dict[str, Any]:
+    """Address space that is never written to."""
+    with mmap.mmap(-1, task["bytes"], flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ):
+        return {}
+
+
+def _nap(task: dict[str, Any], send: Any) -> dict[str, Any]:
+    send({"pid": os.getpid()})
+    time.sleep(60)
+    return {}
+
+
 def _spin(task: dict[str, Any], send: Any) -> dict[str, Any]:
     while True:
         pass
@@ -433,7 +448,8 @@ def test_a_child_within_its_limits() -> None:
 
 def test_a_child_past_its_limits(tmp_path: Path) -> None:
     assert run(_memory, bytes=64 * MIB).kind == "ok"
-    assert run(_memory, bytes=LIMITS.address_space).kind == "memory"
+    assert run(_memory, bytes=LIMITS.data).kind == "memory"
+    assert run(_map, bytes=LIMITS.address_space).kind == "error"
     assert run(_spin, Limits(MIB, 0.3, MIB)).kind == "time"
     assert run(_crash).kind == "crash"
     outcome = run(_write, path=str(tmp_path / "f"), bytes=11 * MIB)
@@ -454,6 +470,22 @@ def test_a_child_can_be_killed_before_and_while_it_runs() -> None:
     child = Child(_spin, {}, LIMITS)
     child.kill()
     assert child.run().kind == "killed"
+
+
+def test_a_child_dies_with_its_server() -> None:
+    """Not by a broken pipe when it next reports, but at once."""
+    script = (
+        "from test_service_faults import Child, LIMITS, _nap\n"
+        "Child(_nap, {}, LIMITS).run(lambda message: print(message['pid'], flush=True))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=Path(__file__).parent, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert child.is_running()
+        parent.kill()
+    child.wait(10)
 
 
 def test_crowds_are_told_apart_by_their_outcomes(tmp_path: Path, cover: Path) -> None:
