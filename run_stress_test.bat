@@ -1,5 +1,5 @@
 @echo off
-rem Set up .venv if needed, then hide, read back, compare, and print what it took. Arguments are passed on.
+rem Set up .venv if needed, then run the stress matrix and write its report. Arguments are passed on.
 setlocal
 cd /d "%~dp0"
 set "python=.venv\Scripts\python.exe"
@@ -35,5 +35,5 @@ if errorlevel 1 (
 copy /y pyproject.toml .venv\vidstega.stamp >nul
 
 :run
-"%python%" experiments\first_run.py %*
+"%python%" -m vidstega stress %*
 exit /b %errorlevel%

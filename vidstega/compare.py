@@ -119,6 +119,8 @@ def lost_tags(cover: Scan, stego: Scan) -> list[str]:
         notes += _lost("tag of the video stream", theirs.metadata, ours.metadata)
         if len(before.chapters()) != len(after.chapters()):
             notes.append(f"{len(after.chapters())} of {len(before.chapters())} chapters are carried")
+    if stego.codec == cover.codec and stego.format == cover.format:
+        return notes  # what frames bring along is in their packets, or where this container keeps it
     properties = _properties(cover) - _properties(stego)
     return notes + [f"{name} of the frames is not carried" for name in sorted(properties)]
 

@@ -182,7 +182,7 @@ class _Embedding:
         compared = "no"
         if self.verify:
             with self._timed("verify"):
-                notes += self._check(scan, target, made, sealed, digests, left_out)
+                notes += self._check(scan, target, made, message, sealed, digests, left_out)
                 compared = "every frame" if self.verify == "full" else "packets, times, streams, payload"
         result = EmbedResult(
             stego=self.stego, mode=made.mode, reason=made.reason, frames=made.frames,
@@ -255,6 +255,7 @@ class _Embedding:
         scan: Scan,
         target: Path,
         made: Plan,
+        message: Message,
         sealed: payload.Sealed,
         digests: NDArray[np.uint64],
         left_out: set[int],
@@ -264,7 +265,7 @@ class _Embedding:
             stego = video.scan(target, digest=True)
             replaced = _replaced(made.parts, len(scan.packets)) if made.mode == "splice" else None
             notes = compare.compare_streams(scan, stego, replaced, left_out)
-            found = search.find(stego, self.key, [self.method])
+            found = search.find(stego, self.key, [self.method], derived=message.keys)
             parts = list(found.parts)
             if made.mode == "transcode":
                 parts = plan.all_segments(stego, found.carrier, made.carrying, made.frame_bytes)

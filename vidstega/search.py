@@ -29,7 +29,14 @@ class Found:
     spliced: bool
 
 
-def find(scan: Scan, key: str | bytes, methods: Sequence[Method], *, deep: bool = False) -> Found:
+def find(
+    scan: Scan,
+    key: str | bytes,
+    methods: Sequence[Method],
+    *,
+    deep: bool = False,
+    derived: Keys | None = None,
+) -> Found:
     """Find run 0, then the other runs by their marks.
 
     Only raw pictures (see `Scan.raw_pictures`) start a run in a splice; in a transcode it is the first
@@ -44,7 +51,7 @@ def find(scan: Scan, key: str | bytes, methods: Sequence[Method], *, deep: bool 
         carrier = Carrier(method, scan.size, scan.depth)
         for ordinal in _candidates(scan, deep):
             try:
-                keys, layout = carrier.read_header(_luma(scan, ordinal), key)
+                keys, layout = carrier.read_header(_luma(scan, ordinal), key, derived)
             except (PayloadError, CapacityError):
                 continue
             if layout.method != method.name:

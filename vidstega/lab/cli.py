@@ -12,8 +12,8 @@ def add_parsers(commands: Any) -> None:
     """Add `stress` and `report` to a command line's subparsers."""
     stress = commands.add_parser(
         "stress", help="measure a matrix of videos and payloads", allow_abbrev=False,
-        description="Measure a matrix of videos, payloads and arms. Goes on where it was interrupted; "
-        "experiments/README.md is the guide.",
+        description="Measure a matrix of videos, payloads and arms, and write the report. Goes on "
+        "where it was interrupted; experiments/README.md is the guide.",
     )  # fmt: skip
     stress.add_argument(
         "--config", default="smoke", metavar="NAME",
@@ -50,10 +50,21 @@ def _stress(args: argparse.Namespace) -> int:
     )  # fmt: skip
     if not args.quiet:
         print(matrix.summary(data))
+        _print_report(args.out)
     failed = sum(not row["success"] for row in data["rows"])
     if failed:
         print(f"{failed} runs failed; their rows in {args.out}/{matrix.RESULTS} say why")
     return 1 if failed else 0
+
+
+def _print_report(out: str) -> None:
+    """Write the report, show its support matrix, and say where everything is."""
+    from vidstega.lab.report import write_report
+
+    path = write_report(out)
+    title = "## Resolution support matrix"
+    section = path.read_text(encoding="utf-8").partition(title)[2].partition("\n## ")[0]
+    print(f"\n{title.removeprefix('## ')}\n{section.rstrip()}\n\nReport and figures: {path}")
 
 
 def _report(args: argparse.Namespace) -> int:
