@@ -18,6 +18,7 @@ from vidstega.lab.arms import ARMS, LIMITS, PARALLEL
 from vidstega.lab.config import RESOLUTIONS, parse_payload
 from vidstega.lab.matrix import FIELDS, RESULTS, SCHEMA, STAGES
 
+MIDDLE = "1440p/100/100KB", "whole", 1
 SECONDS = {"current": 20.0, "current+streaming": 21.0, "current+parallel": 25.0, "whole": 6.0,
            "whole+parallel": 4.0, "splice": 0.5, "floor": 4.0, "copy": 0.05}  # fmt: skip
 """Of 100 frames of 1440p."""
@@ -178,6 +179,13 @@ def test_what_failed_is_bold_and_what_was_not_measured_is_missing(made: dict[str
     gone = {**made, "rows": [row for row in made["rows"] if row["cell"] != "720p/100/100KB"]}
     assert lines(section(told(gone), "Resolution support matrix"), "720p", "(missing)")
     assert "720p/100/100KB `splice`" in section(told(gone), "Failures and what was left out")
+
+
+def test_a_cell_of_which_one_repeat_failed_says_so(made: dict[str, Any]) -> None:
+    made = copy.deepcopy(made)
+    one = next(row for row in made["rows"] if (row["cell"], row["arm"], row["repeat"]) == MIDDLE)
+    one.update(success=False, error="no")
+    assert lines(section(told(made), "All cells"), "1440p/100/100KB", "`whole`", "| 2, **1 failed** |")
 
 
 def test_what_was_left_out_says_with_which_figure(made: dict[str, Any]) -> None:

@@ -300,7 +300,10 @@ def frame(results: Results, names: Sequence[str]) -> Any:
     pairs = [(place, arm) for place in results.places for arm in results.arms if results.rows(place, arm)]
     index = pandas.MultiIndex.from_tuples([(place.id, arm) for place, arm in pairs], names=["cell", "arm"])
     found = {name: [results.value(place, arm, name) for place, arm in pairs] for name in names}
-    columns = {name: [one.mid if one else math.nan for one in column] for name, column in found.items()}
+    columns = {
+        name.removeprefix("stages."): [one.mid if one else math.nan for one in column]
+        for name, column in found.items()
+    }
     return pandas.DataFrame(columns, index=index)
 
 
@@ -1334,12 +1337,13 @@ def _all_cells(told: _Told) -> list[str]:
 
 def _cell_row(results: Results, place: Place, arm: str) -> list[str]:
     rows = results.rows(place, arm)
+    failed = sum((row["cell"], row["arm"]) == (place.id, arm) for row in results.failed)
     names = ("readback_s", "cpu_s", "vs_floor", "vs_copy", "memory_peak_mb", "memory_increase_mb",
         "frames_per_s",
              "mpx_per_s")  # fmt: skip
     out, growth = (results.value(place, arm, name) for name in ("bytes_out", "growth_ratio"))
     return [
-        place.id, f"`{arm}`", str(len(rows)),
+        place.id, f"`{arm}`", f"{len(rows)}, **{failed} failed**" if failed and rows else str(len(rows)),
         _mark(results, place, arm, lambda: _s(results.value(place, arm, "total_time"))),
         *(_s(results.value(place, arm, name)) for name in names),
         _size(out.mid if out else None), _s(growth, "x"), rows[0]["mode"] if rows else MISSING,
