@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from vidstega.errors import VidstegaError
-from vidstega.estimate import estimate
 from vidstega.lab import baseline, users
 from vidstega.lab.config import parse_resolution
 from vidstega.lab.stamp import stamp
 from vidstega.lab.synth import make_cover
+from vidstega.predict import estimate
 from vidstega.service.settings import parse_size
 
 _CURRENT = """

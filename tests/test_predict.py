@@ -11,8 +11,8 @@ import pytest
 
 from vidstega import payload, video
 from vidstega.errors import CapacityError, InputError, ParameterError
-from vidstega.estimate import MIB, Estimate, estimate, of_extraction, sealed_bytes
 from vidstega.lab.synth import make_cover
+from vidstega.predict import MIB, Estimate, estimate, of_extraction, sealed_bytes
 
 # The exact peak of resident memory, which the kernel keeps; PSS is never above it.
 _PEAK = """

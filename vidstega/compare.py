@@ -109,7 +109,7 @@ def carrying_frames(pts: NDArray[np.int64], runs: Iterable[NDArray[np.int64]]) -
     return np.isin(pts, np.concatenate(list(runs)))
 
 
-def lost_tags(cover: Scan, stego: Scan) -> list[str]:
+def lost_tags(cover: Scan, stego: Scan, *, spliced: bool) -> list[str]:
     """Metadata, chapters and frame properties of the cover that the stego file does not show."""
     notes = []
     with video.reading(cover.path, known=True) as before, video.reading(stego.path, known=True) as after:
@@ -119,7 +119,7 @@ def lost_tags(cover: Scan, stego: Scan) -> list[str]:
         notes += _lost("tag of the video stream", theirs.metadata, ours.metadata)
         if len(before.chapters()) != len(after.chapters()):
             notes.append(f"{len(after.chapters())} of {len(before.chapters())} chapters are carried")
-    if stego.codec == cover.codec and stego.format == cover.format:
+    if spliced and stego.format == cover.format:
         return notes  # what frames bring along is in their packets, or where this container keeps it
     properties = _properties(cover) - _properties(stego)
     return notes + [f"{name} of the frames is not carried" for name in sorted(properties)]

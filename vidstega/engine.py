@@ -282,7 +282,7 @@ class _Embedding:
             if made.mode == "splice":
                 raise _Redo(failure) from None
             raise failure from None
-        return notes + compare.lost_tags(scan, stego)
+        return notes + compare.lost_tags(scan, stego, spliced=made.mode == "splice")
 
     def _read_back(
         self, stego: Scan, found: Found, parts: Sequence[Part], workshop: Path

@@ -3,7 +3,7 @@
 Memory is a sum of a few things whose sizes are known beforehand: the interpreter with its libraries, the
 key derivation, the tables of packets, and per worker the frames a decoder holds, the frames an encoder
 holds, and the buffers a picture of raw samples is made in. The constants were fitted to peaks of real
-jobs (``tests/test_estimate.py`` measures them again), with a reserve: a prediction that is too low takes a
+jobs (``tests/test_predict.py`` measures them again), with a reserve: a prediction that is too low takes a
 server down, one that is too high only makes a job wait.
 """
 

@@ -109,12 +109,12 @@ from tqdm.auto import tqdm
 
 from vidstega import engine, video
 from vidstega.errors import CapacityError, InputError, ParameterError, UnsupportedError
-from vidstega.estimate import Estimate, estimate
 from vidstega.lab import stamp, synth
 from vidstega.lab.arms import ARMS, LIMITS, PARALLEL, is_control
 from vidstega.lab.baseline import MissingError
 from vidstega.lab.config import Cell, Matrix, parse_payload
 from vidstega.lab.measure import ArmError, Measured, Worker
+from vidstega.predict import Estimate, estimate
 
 SCHEMA = "vidstega.stress/1"
 RESULTS = "stress_test_results.json"

@@ -10,7 +10,7 @@ from typing import Any
 
 from vidstega import engine, splice, video
 from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
-from vidstega.estimate import Estimate, of_embedding, of_extraction
+from vidstega.predict import Estimate, of_embedding, of_extraction
 from vidstega.service.child import Send
 from vidstega.video import Scan
 
