@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+from conftest import requires_ffmpeg
 
 import vidstega
 from vidstega import engine, h264, methods, plan, video
@@ -395,3 +397,31 @@ def test_missing_inputs_are_named(tmp_path: Path, cover: Path, key: str) -> None
     with pytest.raises(ParameterError, match=r"\.avi .* use one of"):
         vidstega.embed(cover, tmp_path / "s.avi", MESSAGE, key=key)
     assert list(tmp_path.iterdir()) == []
+
+
+@requires_ffmpeg
+@pytest.mark.parametrize("spread", ["fewest", "all"])
+def test_all_that_a_rich_file_holds_survives(
+    cover: Path, tmp_path: Path, key: str, spread: plan.Spread
+) -> None:
+    (tmp_path / "tags").write_text(
+        ";FFMETADATA1\ntitle=A test\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=One\n"
+    )
+    (tmp_path / "words.srt").write_text("1\n00:00:00,100 --> 00:00:01,500\nhello\n")
+    (tmp_path / "font.ttf").write_bytes(noise(3000))
+    rich = tmp_path / "rich.mkv"
+    command = (
+        "ffmpeg -v error -i {} -i tags -i words.srt -map 0 -map 2 -map_metadata 1 -map_chapters 1 -c copy "
+        "-metadata:s:a:0 language=fra -metadata:s:s:0 language=deu -disposition:s:0 forced "
+        "-attach font.ttf -metadata:s:t:0 mimetype=font/ttf rich.mkv"
+    )
+    subprocess.run(command.format(cover).split(), cwd=tmp_path, check=True)
+    result = vidstega.embed(rich, tmp_path / "s.mkv", MESSAGE, key=key, spread=spread)
+    assert result.notes == ()
+    with video.reading(rich) as before, video.reading(result.stego) as after:
+        assert after.metadata["title"] == "A test"
+        assert [c["metadata"]["title"] for c in after.chapters()] == ["One"]
+        assert [(s.type, s.language, s.disposition) for s in before.streams] == [
+            (s.type, s.language, s.disposition) for s in after.streams
+        ]
+        assert after.streams[-1].data == noise(3000)  # type: ignore[attr-defined]

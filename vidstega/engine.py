@@ -262,7 +262,7 @@ class _Embedding:
     ) -> list[str]:
         """Read back what was written, with the key alone, and compare; notes on what had to give."""
         try:
-            stego = video.scan(target, digest=True)
+            stego = video.scan(target, digest=True, copied=made.mode == "splice")
             replaced = _replaced(made.parts, len(scan.packets)) if made.mode == "splice" else None
             notes = compare.compare_streams(scan, stego, replaced, left_out)
             found = search.find(stego, self.key, [self.method], derived=message.keys)

@@ -227,12 +227,13 @@ def is_cover_art(stream: Any) -> bool:
     return bool(stream.disposition & av.stream.Disposition.attached_pic)
 
 
-def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
+def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = True) -> Scan:
     """Read every packet once and decode nothing.
 
     With `digest`, each packet of the carrying stream gets a digest of its essence and every other stream
     one in all, so that two files can be compared without holding either. Digests are 64-bit XXH3: they
-    tell damage, not forgery, which is the seal's business.
+    tell damage, not forgery, which is the seal's business. Where nothing of the carrying stream was
+    `copied`, its packets need none.
     """
     with reading(path) as container:
         stream = best_video(container)
@@ -240,7 +241,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False) -> Scan:
         _check_decodable(Path(path), stream)
         codec = codec_name(stream)
         sets = h264.ParameterSets.parse(context.extradata) if codec == "h264" and context.extradata else None
-        collector = _Collector(codec, sets, digest)
+        collector = _Collector(codec, sets, digest and copied)
         others = [s for s in container.streams if s.index != stream.index]
         if not digest:
             for other in others:
