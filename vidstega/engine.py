@@ -220,6 +220,7 @@ class _Embedding:
         if scan.sets is not None and coder.sps is not None:
             extradata = scan.sets.with_pps(h264.write_pps(coder.pps_id, coder.sps.id))
         matrix = compare.display_matrix(scan) if coder.lossless is not None else None
+        video.let_go()
         try:
             with self.progress.stage("embed", len(scan.packets)) as advance:
                 left_out = splice.mux(

@@ -5,7 +5,6 @@ Tasks take paths and numbers alone, so that threads, processes and clusters run 
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -142,7 +141,7 @@ class Coding:
             clock.start()
         del frame
         packets = self._sink.finish()
-        gc.collect()  # PyAV's objects refer to each other in circles that hold a decoder and its frames
+        video.let_go()
         clock.lap("encode")
         times += [row[0] for row, _ in packets]
         yield from packets
@@ -184,7 +183,7 @@ def read_part(job: Job) -> NDArray[np.uint64]:
             if job.digest:
                 digests.append(video.frame_digest(frame))
     del frame
-    gc.collect()  # as in `Coding`
+    video.let_go()
     return np.array(digests, np.uint64)
 
 

@@ -6,9 +6,11 @@ stream's own time base. FFmpeg's planes are seen as NumPy views, never through R
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from functools import cached_property
@@ -596,6 +598,17 @@ def _is_behind(packet: Packet[Any], target: np.void) -> bool:
 
 def _key(row: np.void) -> tuple[int, int]:
     return int(row["pts"]), int(row["size"])
+
+
+def let_go() -> None:
+    """Give the memory of a decoder that is done with back to the system.
+
+    PyAV's objects refer to each other in circles that hold a decoder and its frames until Python happens to
+    collect them, and glibc keeps what is freed of them unless it is asked.
+    """
+    gc.collect()
+    with suppress(AttributeError, OSError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _solid(container: InputContainer, stream: Any) -> Iterator[Packet[Any]]:
