@@ -50,5 +50,7 @@ def test_measures_what_is_asked_for(capsys: pytest.CaptureFixture[str], tmp_path
     )
     assert main(["stress", "--config", str(config), "--only", "6,copy", "--out", str(tmp_path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 2
     assert lines[1].startswith("160x120/6/1KB  copy")
+    assert "Resolution support matrix" in lines
+    assert lines[-1] == f"Report and figures: {tmp_path / 'analysis_report.md'}"
+    assert (tmp_path / "analysis_report.md").is_file()

@@ -90,7 +90,7 @@ class Page:
 
         def fresh() -> list[Path]:
             new = set(self.browser.downloads.iterdir()) - before
-            return [path for path in new if path.suffix not in (".crdownload", ".tmp")]
+            return [p for p in new if p.suffix not in (".crdownload", ".tmp") and not p.name.startswith(".")]
 
         path: Path = until(fresh, bool)[0]
         return path
