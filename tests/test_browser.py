@@ -88,13 +88,14 @@ def served(tmp_path: Path) -> Iterator[tuple[str, queue.Queue[dict[str, Any]]]]:
 
 
 @requires_chromium
+@pytest.mark.parametrize("size", [7_000, 16_000])  # one picture stands in, several end a group
 def test_chromium_plays_seeks_and_shows_the_same(
-    cover: Path, tmp_path: Path, served: tuple[str, queue.Queue[dict[str, Any]]]
+    cover: Path, tmp_path: Path, served: tuple[str, queue.Queue[dict[str, Any]]], size: int
 ) -> None:
     url, results = served
     (tmp_path / "cover.mp4").write_bytes(cover.read_bytes())
-    result = vidstega.embed(cover, tmp_path / "stego.mp4", b"seen by nobody" * 500, key="k", compress=False)
-    assert result.mode == "splice"
+    result = vidstega.embed(cover, tmp_path / "stego.mp4", bytes(size), key="k", compress=False)
+    assert result.mode == "splice" and (result.carrying == 1) == (size == 7_000)
     scan = video.scan(tmp_path / "stego.mp4")
     (part,) = search.find(scan, "k", [methods.get("lsb")]).parts
     run = np.searchsorted(scan.pts, part.pts)

@@ -95,9 +95,26 @@ def test_a_splice_touches_nothing_but_its_runs(cover: Path, tmp_path: Path, key:
     assert list(before.digests.values()) == list(after.digests.values())
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])
+def test_open_groups_take_a_picture_that_stands_in(tmp_path: Path, key: str, suffix: str) -> None:
+    cover = make_cover(
+        tmp_path / f"open{suffix}", width=160, height=120, frames=60, gop_s=0.5,
+        options={"x264-params": "open-gop=1:scenecut=0"},
+    )  # fmt: skip
+    scan = video.scan(cover)
+    keys = scan.packets["flags"][1:][scan.packets["flags"][1:] & video.KEY != 0]
+    assert len(keys) and not (keys & video.IDR).any()
+    result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, verify="full")
+    assert result.mode == "splice" and result.carrying == 1
+    assert vidstega.extract(tmp_path / "s.mp4", key=key) == MESSAGE
+
+
 @pytest.mark.parametrize("threads", [1, 2, 4])
-def test_frames_outside_runs_decode_as_before(cover: Path, tmp_path: Path, key: str, threads: int) -> None:
-    result = vidstega.embed(cover, tmp_path / "s.mp4", noise(20_000), key=key)
+@pytest.mark.parametrize("size", [200, 20_000])
+def test_frames_outside_runs_decode_as_before(
+    cover: Path, tmp_path: Path, key: str, threads: int, size: int
+) -> None:
+    result = vidstega.embed(cover, tmp_path / "s.mp4", noise(size), key=key)
     before, after = video.scan(cover), video.scan(tmp_path / "s.mp4")
     pairs = zip(
         video.decode_span(before.source, 0, before.packets, before.pts),
@@ -305,12 +322,12 @@ def test_a_codec_that_loses_is_found_out(
 def test_a_splice_that_fails_becomes_a_transcode(
     cover: Path, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    picture = h264.PCMWriter.picture
+    slice_of = h264.PCMWriter._slice
 
-    def damaged(self: h264.PCMWriter, planes: Any, ordinal: int) -> bytes:
-        return picture(self, [plane ^ 1 for plane in planes], ordinal)
+    def damaged(self: h264.PCMWriter, head: Any, planes: Any) -> bytes:
+        return slice_of(self, head, [plane ^ 1 for plane in planes])
 
-    monkeypatch.setattr(h264.PCMWriter, "picture", damaged)
+    monkeypatch.setattr(h264.PCMWriter, "_slice", damaged)
     result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key)
     assert result.mode == "transcode" and "a splice failed" in result.reason
     assert vidstega.extract(tmp_path / "s.mp4", key=key) == MESSAGE
@@ -326,7 +343,7 @@ def test_every_attempt_has_a_salt_of_its_own(
         salts.append(salt)
         return derive(key, salt)
 
-    monkeypatch.setattr(h264.PCMWriter, "picture", lambda *_: b"\x65no picture\x80")
+    monkeypatch.setattr(h264.PCMWriter, "_slice", lambda *_: b"no picture\x80")
     monkeypatch.setattr(engine.payload, "derive_keys", watched)
     assert vidstega.embed(cover, tmp_path / "s.mp4", io.BytesIO(MESSAGE), key=key).mode == "transcode"
     assert len(salts) >= 2 and len(set(salts)) == len(salts)

@@ -45,21 +45,31 @@ def test_a_picture_of_raw_samples_decodes_to_them(stream: video.Scan) -> None:
     pps = h264.write_pps(200, sps.id)
     for ordinal in (0, 1):
         planes = random_planes(stream, ordinal)
-        picture = h264.PCMWriter(sps, 200).picture(planes, ordinal)
+        picture = h264.PCMWriter(sps, 200).idr(planes, ordinal)
         (shown,) = decode(stream.sps[0], pps, picture)
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(planes, shown, strict=True))
+
+
+def test_a_stand_in_has_the_place_of_the_picture_it_stands_for(stream: video.Scan) -> None:
+    sps = h264.parse_sps(stream.sps[0])
+    planes = random_planes(stream, 0)
+    place = h264.Place(frame_num=3, poc_lsb=6 if sps.poc_type == 0 else 0)
+    picture = h264.PCMWriter(sps, 200).stand_in(planes, place)
+    assert h264.place_of(picture, sps) == place
+    assert not h264.is_reference(picture)
+    assert h264.place_of(h264.PCMWriter(sps, 200).idr(planes, 1), sps) == h264.Place(0, 0)
 
 
 def test_adjacent_pictures_differ_in_id(stream: video.Scan) -> None:
     planes = random_planes(stream, 0)
     writer = h264.PCMWriter(h264.parse_sps(stream.sps[0]), 200)
-    assert writer.picture(planes, 0) != writer.picture(planes, 1)
-    assert writer.picture(planes, 0) == writer.picture(planes, 2)
+    assert writer.idr(planes, 0) != writer.idr(planes, 1)
+    assert writer.idr(planes, 0) == writer.idr(planes, 2)
 
 
 def test_raw_bytes_is_the_least_a_picture_has(stream: video.Scan) -> None:
     sps = h264.parse_sps(stream.sps[0])
-    picture = h264.PCMWriter(sps, 200).picture(random_planes(stream, 0), 0)
+    picture = h264.PCMWriter(sps, 200).idr(random_planes(stream, 0), 0)
     assert sps.raw_bytes <= len(picture) < 1.3 * sps.raw_bytes
     assert not stream.raw_pictures.any()
 
@@ -112,7 +122,10 @@ def test_packing_is_undone(bodies: list[bytes], length_size: int) -> None:
 
 @given(st.binary(max_size=60))
 def test_damaged_sets_are_input_errors(data: bytes) -> None:
-    for parse in (h264.parse_sps, h264.ParameterSets.parse):
+    def place(nal: bytes) -> object:
+        return h264.place_of(nal, h264.SPS(0, 1, False, (8, 8), 4, 0, 4, False, (2, 2), True, (0, 0, 0, 0)))
+
+    for parse in (h264.parse_sps, h264.ParameterSets.parse, h264.tells_fields_apart, place):
         try:
             parse(b"\x67" + data)
         except InputError:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from vidstega import methods, plan, video
 from vidstega.carrier import Carrier
 from vidstega.errors import CapacityError, ParameterError
-from vidstega.video import IDR, KEY, SAFE
+from vidstega.video import IDR, KEY, NONREF, SAFE
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,8 @@ def made_up(scan: video.Scan, groups: list[tuple[int, int, bool]]) -> video.Scan
             shown += [last] if last not in shown else []
             shown += [t for t in range(last - step + 1, last) if t not in shown and t > start]
         for number, pts in enumerate(dict.fromkeys(shown)):
-            flags = (KEY | SAFE | (IDR if closed else 0)) if number == 0 else 0
+            between = (pts - start) % step and pts != start + frames - 1
+            flags = (KEY | SAFE | (IDR if closed else 0)) if number == 0 else NONREF if between else 0
             rows.append((pts, start + number - 2, 1, -1, 0, 1000, flags))
         start += frames
     return replace(scan, packets=np.array(rows, video.PACKET))
@@ -64,8 +65,12 @@ def test_every_plan_holds_its_stream_and_cuts_cleanly(
         start, stop = part.replaced
         if made.mode == "splice":
             assert np.array_equal(np.sort(pts[start:stop]), part.pts)
-            assert (pts[:start] < part.pts[0]).all() and (pts[stop:] > part.pts[-1]).all()
-            assert stop == len(pts) or table.packets["flags"][stop] & IDR
+            if part.stand_in:
+                assert stop == start + 1 and table.packets["flags"][start] & NONREF
+                assert pts[start] > pts[part.first]
+            else:
+                assert (pts[:start] < part.pts[0]).all() and (pts[stop:] > part.pts[-1]).all()
+                assert stop == len(pts) or table.packets["flags"][stop] & IDR
         assert table.packets["flags"][part.first] & SAFE
     offsets = [part.offset for part in made.parts if part.carrying]
     assert offsets == sorted(set(offsets)) and offsets[0] == 0
@@ -75,7 +80,9 @@ def test_every_plan_holds_its_stream_and_cuts_cleanly(
 
 def test_one_frame_is_enough_for_a_short_message(scan: video.Scan) -> None:
     made = plan.make_plan(scan, carrier_of(scan), 200, "fewest", "mp4")
-    assert made.mode == "splice" and made.carrying <= 3
+    assert made.mode == "splice" and made.carrying == 1
+    (part,) = made.parts
+    assert part.stand_in and part.stop - part.first <= 4  # the nearest to a key frame
     assert made.frame_bytes < carrier_of(scan).most_bytes() / 10  # and only as dense as it must be
 
 

@@ -1,8 +1,8 @@
 """The few bits of H.264 that vidstega reads and writes itself (ITU-T H.264, clause numbers below).
 
-Read: sequence parameter sets, ids of picture parameter sets, NAL units in both packagings. Written: one
-small picture parameter set, and IDR pictures made of I_PCM macroblocks, which store raw samples and are
-part of every profile. No file is opened here.
+Read: sequence parameter sets, ids of picture parameter sets, the first fields of a slice, NAL units in both
+packagings. Written: one small picture parameter set, and pictures made of I_PCM macroblocks, which store
+raw samples and are part of every profile. No file is opened here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Bits:
     def u(self, n: int) -> int:
         self._left -= n
         if self._left < 0:
-            raise InputError("an H.264 parameter set ends too early; the video is damaged")
+            raise InputError("an H.264 header ends too early; the video is damaged")
         return (self._value >> self._left) & ((1 << n) - 1)
 
     def ue(self) -> int:
@@ -47,7 +47,7 @@ class _Bits:
         while not self.u(1):
             zeros += 1
             if zeros > 32:
-                raise InputError("an H.264 parameter set makes no sense; the video is damaged")
+                raise InputError("an H.264 header makes no sense; the video is damaged")
         return (1 << zeros) - 1 + self.u(zeros)
 
     def se(self) -> int:
@@ -166,6 +166,36 @@ def pps_id(nal: bytes) -> int:
     return _Bits(unescape(nal[:16])[1:]).ue()
 
 
+def tells_fields_apart(nal: bytes) -> bool:
+    """Whether slices under a picture parameter set say when each of their frame's two fields is shown."""
+    bits = _Bits(unescape(nal[:16])[1:])
+    bits.ue(), bits.ue(), bits.u(1)  # both ids, entropy_coding_mode
+    return bool(bits.u(1))
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a picture stands in decoding and in display: frame_num and pic_order_cnt_lsb (7.4.3)."""
+
+    frame_num: int
+    poc_lsb: int
+
+
+def place_of(nal: bytes, sps: SPS) -> Place:
+    """The place of the picture that a slice of a progressive stream belongs to."""
+    bits = _Bits(unescape(nal[:32])[1:])
+    bits.ue(), bits.ue(), bits.ue()  # first_mb_in_slice, slice_type, pic_parameter_set_id
+    frame_num = bits.u(sps.log2_frame_num)
+    if nal[0] & 31 == NAL_IDR:
+        bits.ue()
+    return Place(frame_num, bits.u(sps.log2_poc_lsb))
+
+
+def is_reference(nal: bytes) -> bool:
+    """Whether other pictures may be predicted from the one this slice belongs to (nal_ref_idc)."""
+    return bool(nal[0] & 0x60)
+
+
 def write_pps(new_id: int, sps_id: int) -> bytes:
     """A picture parameter set for I_PCM pictures: CAVLC, one slice group, deblocking under control."""
     out = _BitWriter().ue(new_id).ue(sps_id).u(2, 0)  # entropy_coding_mode, bottom_field_pic_order
@@ -174,8 +204,11 @@ def write_pps(new_id: int, sps_id: int) -> bytes:
     return b"\x68" + escape(out.bytes())
 
 
+Planes = Iterable[NDArray[np.uint8]]
+
+
 class PCMWriter:
-    """Writes IDR pictures of I_PCM macroblocks (7.3.5, mb_type 25) under one SPS and one PPS.
+    """Writes pictures of I_PCM macroblocks (7.3.5, mb_type 25) under one SPS and one PPS.
 
     Planes are uint8 of shape (height, width), luma first, cropped as displayed; the coded size is
     filled by repeating the edge.
@@ -184,8 +217,24 @@ class PCMWriter:
     def __init__(self, sps: SPS, pps: int) -> None:
         self._sps, self._pps = sps, pps
 
-    def picture(self, planes: Iterable[NDArray[np.uint8]], ordinal: int) -> bytes:
-        """One NAL unit, without start code or length. Pictures of adjacent `ordinal` get different ids."""
+    def idr(self, planes: Planes, ordinal: int) -> bytes:
+        """An IDR picture as one NAL unit, without start code or length. Neighbours have other ordinals."""
+        start = Place(0, 0)
+        head = self._order(self._slice_header(start).ue(_IDR_PIC_ID + ordinal % 2), start)
+        return b"\x65" + self._slice(head.u(2, 0), planes)  # reference marking
+
+    def stand_in(self, planes: Planes, place: Place) -> bytes:
+        """The same for a picture that stands in for one nothing else is predicted from, at its place."""
+        return b"\x01" + self._slice(self._order(self._slice_header(place), place), planes)
+
+    def _slice_header(self, place: Place) -> _BitWriter:
+        return _BitWriter().ue(0).ue(7).ue(self._pps).u(self._sps.log2_frame_num, place.frame_num)
+
+    def _order(self, head: _BitWriter, place: Place) -> _BitWriter:
+        head.u(self._sps.log2_poc_lsb, place.poc_lsb)
+        return head.ue(0) if self._sps.poc_type == 1 and not self._sps.delta_poc_zero else head
+
+    def _slice(self, head: _BitWriter, planes: Planes) -> bytes:
         columns, rows = self._sps.mb_size
         size = 2 + self._sps.raw_bytes // (rows * columns)
         blocks = np.empty((rows, columns, size), np.uint8)
@@ -197,21 +246,13 @@ class PCMWriter:
             tiled = _pad(plane, rows * edge_h, columns * edge_w).reshape(rows, edge_h, columns, edge_w)
             blocks[..., at : at + block].reshape(rows, columns, edge_h, edge_w)[:] = tiled.swapaxes(1, 2)
             at += block
+        head.ue(0).ue(1).ue(25)  # qp delta, deblocking off, the first mb_type
         samples = blocks.reshape(-1)[2:].data
-        return b"\x65" + escape(b"".join((self._slice_header(ordinal), samples, b"\x80")))
+        return escape(b"".join((head.bytes(), samples, b"\x80")))
 
     def _block_size(self, luma: bool) -> tuple[int, int]:
         shift = None if luma else _CHROMA_SHIFT[self._sps.chroma_format_idc]
         return (16, 16) if shift is None else (16 >> shift[0], 16 >> shift[1])
-
-    def _slice_header(self, ordinal: int) -> bytes:
-        sps = self._sps
-        out = _BitWriter().ue(0).ue(7).ue(self._pps).u(sps.log2_frame_num, 0)
-        out.ue(_IDR_PIC_ID + ordinal % 2).u(sps.log2_poc_lsb, 0)
-        if sps.poc_type == 1 and not sps.delta_poc_zero:
-            out.ue(0)
-        out.u(2, 0).ue(0).ue(1)  # reference marking, qp delta, deblocking off
-        return out.ue(25).bytes()  # the first mb_type
 
 
 def _pad(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
@@ -250,15 +291,14 @@ def _nals_annexb(data: bytes) -> Iterator[bytes]:
         at = end
 
 
-def until_picture(data: bytes, length_size: int) -> tuple[list[bytes], int]:
-    """NAL units in front of a packet's first coded slice, and that slice's type (0 if there is none)."""
+def until_picture(data: bytes, length_size: int) -> tuple[list[bytes], bytes]:
+    """NAL units in front of a packet's first coded slice, and that slice (empty if there is none)."""
     head: list[bytes] = []
     for nal in nals(data, length_size):
-        kind = nal[0] & 31 if nal else 0
-        if kind in _VCL:
-            return head, kind
+        if nal and nal[0] & 31 in _VCL:
+            return head, nal
         head.append(nal)
-    return head, 0
+    return head, b""
 
 
 def recovers_at_once(nal: bytes) -> bool:

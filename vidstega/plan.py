@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from vidstega import h264
 from vidstega.carrier import Carrier
 from vidstega.errors import CapacityError, InputError, ParameterError, UnsupportedError
-from vidstega.video import DISCARD, IDR, KEY, NO_TIME, SAFE, Scan
+from vidstega.video import DISCARD, IDR, KEY, NO_TIME, NONREF, SAFE, Packets, Scan
 
 Spread = str | float
 
-CAN_SPLICE = "the stream can be cut at its key frames"
+CAN_SPLICE = "the stream has pictures that can be exchanged"
 
 SEGMENT_FRAMES = 24
 """A segment of a transcode is at least so long, if the key frames allow."""
@@ -40,6 +40,9 @@ class Part:
     run, frame : ordinal of the run the first of them is in, and its number in that run
     carrying : how many of the frames carry; they are the first ones
     offset : where in the sealed stream the first of them starts
+    replaced : packets [start, stop) that new ones stand for
+    run_frames : how many frames of the run carry, of this part and its neighbours
+    stand_in : whether the new packet takes the place of one that nothing else is predicted from
     """
 
     index: int
@@ -52,6 +55,7 @@ class Part:
     offset: int
     replaced: tuple[int, int] = (0, 0)
     run_frames: int = 0
+    stand_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -120,8 +124,8 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
         return "an edit list hides frames"
     if _misses_times(scan):
         return "AVI does not say when B-frames are shown"
-    if not any(True for _ in _gops(scan)):
-        return "no group of pictures can be cut out"
+    if not any(len(group.tails) or len(group.alone) for group in _groups(scan)):
+        return "no picture can be exchanged without harm to others"
     return None
 
 
@@ -137,38 +141,79 @@ def free_pps_id(scan: Scan) -> int | None:
 
 
 @dataclass(frozen=True)
-class _Gop:
-    """Packets [start, stop) up to an IDR or the end; its tails may be replaced from any packet in `cuts`."""
+class _Site:
+    """Packets [cut, stop) that may be replaced; decoding towards them starts at `first`."""
+
+    first: int
+    cut: int
+    stop: int
+    stand_in: bool = False
+
+    def cost(self, packets: Packets, raw_bytes: int) -> tuple[float, int]:
+        """Pictures to decode on the way, raw ones to write (each worth three), and bytes to parse."""
+        lead = int((packets["flags"][self.first : self.cut] & NONREF == 0).sum())
+        parsed = int(packets["size"][self.first : self.stop].sum())
+        return lead + 3 * (self.stop - self.cut) + parsed / (0.2 * raw_bytes), self.first
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Packets [start, stop) from one that decoding can start at to the next such.
+
+    Parameters
+    ----------
+    tails : packets from which on all up to `stop` may be replaced
+    alone : packets that may be replaced one by one, as nothing else is predicted from them
+    """
 
     start: int
     stop: int
-    bytes: int
-    cuts: NDArray[np.int64]
+    tails: NDArray[np.int64]
+    alone: NDArray[np.int64]
 
-    def cut_for(self, frames: int) -> int | None:
-        """Where to cut for a tail of at least `frames`."""
-        fitting = self.cuts[self.stop - self.cuts >= frames]
-        return int(fitting[-1]) if len(fitting) else None
+    @property
+    def whole(self) -> bool:
+        return bool(len(self.tails)) and int(self.tails[0]) == self.start
+
+    def sites(self, frames: int) -> Iterator[_Site]:
+        """The shortest tail of at least `frames`; for a single one the first packet that stands alone."""
+        fitting = self.tails[self.stop - self.tails >= frames]
+        if len(fitting):
+            yield _Site(self.start, int(fitting[-1]), self.stop)
+        if frames == 1 and len(self.alone):
+            cut = int(self.alone[0])
+            yield _Site(self.start, cut, cut + 1, stand_in=True)
 
 
-def _gops(scan: Scan) -> Iterator[_Gop]:
-    """Groups that can be cut out: their pictures are shown after all before and before all after.
+def _groups(scan: Scan) -> Iterator[_Group]:
+    """All groups but those that touch raw pictures, which may be another message.
 
-    Left alone are groups that touch raw pictures, which may be another message.
+    A tail's pictures are shown after all before and before all after it, and it ends where nothing refers
+    back: at an IDR, or at the end.
     """
     packets, raw = scan.packets, scan.raw_pictures
-    pts = packets["pts"]
-    starts = np.flatnonzero(packets["flags"] & (IDR | KEY) == IDR | KEY)
-    if not len(starts) or starts[0] != 0:
+    pts, flags = packets["pts"], packets["flags"]
+    starts = np.flatnonzero(flags & (SAFE | KEY) == SAFE | KEY)
+    if not len(starts) or starts[0] != 0 or not flags[0] & IDR:
         return
     before = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(pts)])
     after = np.concatenate([np.minimum.accumulate(pts[::-1])[::-1], [np.iinfo(np.int64).max]])
     can_cut = before <= after  # before[m]: latest shown of packets [0, m); after[m]: earliest of [m, end)
+    ends = np.append(flags & IDR != 0, True) & can_cut
+    can_stand_in = _takes_stand_ins(scan)
     for start, stop in zip(starts, [*starts[1:], len(packets)], strict=True):
-        if not (can_cut[start] and can_cut[stop]) or raw[max(start - 1, 0) : stop + 1].any():
+        if raw[max(start - 1, 0) : stop + 1].any():
             continue
-        cuts = start + np.flatnonzero(can_cut[start:stop])
-        yield _Gop(int(start), int(stop), int(packets["size"][start:stop].sum()), cuts)
+        within = slice(int(start), int(stop))
+        tails = np.flatnonzero(can_cut[within] & ends[stop])
+        alone = np.flatnonzero((flags[within] & NONREF != 0) & (pts[within] > pts[start]) & can_stand_in)
+        yield _Group(int(start), int(stop), start + tails, start + alone)
+
+
+def _takes_stand_ins(scan: Scan) -> bool:
+    """Whether a raw picture can say in few bits where another one stood."""
+    sps = h264.parse_sps(scan.sps[0])
+    return sps.poc_type != 1 and not any(map(h264.tells_fields_apart, scan.pps))
 
 
 # -- planning -------------------------------------------------------------------------------------------
@@ -217,19 +262,22 @@ def make_plan(
 
 
 def _splice(scan: Scan, carrier: Carrier, stream_bytes: int, most: int, avoid: frozenset[int]) -> Plan | None:
-    gops = [gop for gop in _gops(scan) if gop.start not in avoid]
-    chosen = _choose(gops, carrier, stream_bytes, most, scan)
+    groups = [group for group in _groups(scan) if group.start not in avoid]
+    chosen = _choose(groups, carrier, stream_bytes, most, scan)
     if chosen is None:
         return None
-    chosen.sort(key=lambda cut: cut[1])
-    lengths = [gop.stop - cut for gop, cut in chosen]
+    chosen.sort(key=lambda site: site.cut)
+    lengths = [site.stop - site.cut for site in chosen]
     frame_bytes = carrier.fit(stream_bytes, lengths, most)
     if frame_bytes is None:
         return None
     parts, offset = [], 0
-    for run, ((gop, cut), frames) in enumerate(zip(chosen, lengths, strict=True)):
-        pts = np.sort(scan.packets["pts"][cut : gop.stop])
-        parts.append(Part(run, gop.start, gop.stop, pts, run, 0, frames, offset, (cut, gop.stop), frames))
+    for run, (site, frames) in enumerate(zip(chosen, lengths, strict=True)):
+        pts = np.sort(scan.packets["pts"][site.cut : site.stop])
+        replaced = (site.cut, site.stop)
+        parts.append(
+            Part(run, site.first, site.stop, pts, run, 0, frames, offset, replaced, frames, site.stand_in)
+        )
         offset += carrier.run_bytes(frame_bytes, run, frames)
     return Plan(
         "splice",
@@ -244,37 +292,30 @@ def _splice(scan: Scan, carrier: Carrier, stream_bytes: int, most: int, avoid: f
 
 
 def _choose(
-    gops: Sequence[_Gop], carrier: Carrier, stream_bytes: int, most: int, scan: Scan
-) -> list[tuple[_Gop, int]] | None:
-    """Groups and cuts that hold the stream: whole long groups first, then the cheapest tail for the rest."""
-    chosen: list[tuple[_Gop, int]] = []
+    groups: Sequence[_Group], carrier: Carrier, stream_bytes: int, most: int, scan: Scan
+) -> list[_Site] | None:
+    """Sites that hold the stream: whole long groups first, then the cheapest site for the rest."""
+    chosen: list[_Site] = []
     first, start, plain = (
         carrier.body_bytes(most, 0, 0),
         carrier.body_bytes(most, 1, 0),
         carrier.body_bytes(most, 1, 1),
     )
-    left, queue = stream_bytes, sorted(gops, key=lambda gop: gop.start - gop.stop)
+    left, free = stream_bytes, sorted(groups, key=lambda group: group.start - group.stop)
     head = first  # the smallest area comes first, whichever run turns out to be run 0
     raw = h264.parse_sps(scan.sps[0]).raw_bytes
-    while left > 0:
+    while True:
         frames = 1 + max(0, -(-(left - head) // plain))
-        tails = [(gop, cut) for gop in queue if (cut := gop.cut_for(frames)) is not None]
-        if tails:
-            chosen.append(min(tails, key=lambda tail: _cost(tail[0], tail[1], raw)))
-            return chosen
-        if not queue:
+        sites = [site for group in free for site in group.sites(frames)]
+        if sites:
+            return [*chosen, min(sites, key=lambda site: site.cost(scan.packets, raw))]
+        longest = next((group for group in free if group.whole), None)
+        if longest is None:
             return None
-        gop, *queue = queue
-        chosen.append((gop, gop.start))
-        left -= head + (gop.stop - gop.start - 1) * plain
+        free.remove(longest)
+        chosen.append(_Site(longest.start, longest.start, longest.stop))
+        left -= head + (longest.stop - longest.start - 1) * plain
         head = start
-    return chosen
-
-
-def _cost(gop: _Gop, cut: int, raw_bytes: int) -> tuple[float, int]:
-    """Frames to decode on the way, raw frames to write (each worth three), and bytes to parse."""
-    lead, tail = cut - gop.start, gop.stop - cut
-    return lead + 3 * tail + gop.bytes / (0.2 * raw_bytes), gop.start
 
 
 def _transcode(

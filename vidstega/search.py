@@ -77,10 +77,12 @@ def _candidates(scan: Scan, deep: bool) -> Iterator[int]:
 
 def _luma(scan: Scan, ordinal: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     """Luma of the first frame that is shown from a packet on; PayloadError if it does not decode."""
-    raw = bool(scan.raw_pictures[ordinal])
-    shown = scan.packets["pts"][ordinal:][scan.shown[ordinal:]]
-    pts = scan.packets["pts"][ordinal : ordinal + 1] if raw else shown[:1] if ordinal else scan.pts[:1]
-    packets = scan.packets[ordinal : ordinal + 1] if raw else scan.packets[ordinal:]
+    packets = scan.packets[ordinal:]
+    if scan.raw_pictures[ordinal]:  # such a picture decodes on its own
+        packets = packets[:1]
+        pts = packets["pts"]
+    else:
+        pts = packets["pts"][scan.shown[ordinal:]][:1] if ordinal else scan.pts[:1]
     try:
         frames = video.decode_span(scan.source, ordinal, packets, pts)
         frame = next(frames)

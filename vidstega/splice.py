@@ -128,10 +128,12 @@ def mux(
     UnsupportedError
         If the container cannot hold the carrying video, or one of its packets.
     """
-    with reading(scan.path) as source:
+    # Matroska also notes where chroma is sited, which a scan does not tell.
+    known = scan.index if extradata and scan.headers_tell and container != "matroska" else None
+    with reading(scan.path, known_stream=known) as source:
         with _writing(container):
             output = _open_output(target, container, source, scan)
-            copies = _streams(source, output, scan, container, extradata, lossless, matrix)
+            copies = _streams(source, output, scan, container, extradata, lossless, matrix, known is not None)
             output.metadata.update(source.metadata)
             output.set_chapters(source.chapters())
             output.start_encoding()
@@ -199,6 +201,7 @@ def _streams(
     extradata: bytes | None,
     lossless: Lossless | None,
     matrix: bytes | None,
+    known: bool,
 ) -> dict[int, Any]:
     """By index: the output's stream, or None where the content travels by other means than packets."""
     copies: dict[int, Any] = {}
@@ -216,9 +219,20 @@ def _streams(
         elif _holds(container, stream):
             copies[stream.index] = _add_copy(output, stream)
             copies[stream.index].codec_context.extradata = extradata
+            if known:
+                _describe(copies[stream.index].codec_context, scan)
         else:
             raise UnsupportedError(f"{container} cannot hold this {scan.codec} video; use .mkv")
     return copies
+
+
+def _describe(context: Any, scan: Scan) -> None:
+    """Tell a copy what its source was not opened far enough to know."""
+    context.pix_fmt = scan.pix_fmt
+    context.color_range, context.color_primaries, context.color_trc, context.colorspace = scan.colour
+    if scan.aspect:
+        context.sample_aspect_ratio = scan.aspect
+    context.reorder_depth = scan.reorder
 
 
 def _attach(output: OutputContainer, path: Path, index: int) -> None:

@@ -24,6 +24,8 @@ from vidstega.plan import Part
 from vidstega.splice import Row
 from vidstega.video import KEY, PACKET, Encoder, Lossless, Packets, Source
 
+_SLICE_HEAD = 64  # bytes of a slice that hold its header's first fields
+
 
 @dataclass(frozen=True)
 class Message:
@@ -210,7 +212,7 @@ def _carry(job: Job, number: int, frame: VideoFrame) -> None:
 
 
 class _RawPictures:
-    """Writes each frame as one IDR picture of raw samples, with the times of the packets it replaces."""
+    """Writes each frame as one picture of raw samples, with the times of the packets it replaces."""
 
     def __init__(self, job: Job, coder: Coder) -> None:
         assert coder.sps is not None
@@ -220,22 +222,27 @@ class _RawPictures:
         self._durations = dict(zip(rows["pts"].tolist(), rows["duration"].tolist(), strict=True))
         self._writer = h264.PCMWriter(coder.sps, coder.pps_id)
         self._coder, self._ordinal = coder, start
-        self._captions: dict[int, list[bytes]] = {}
+        self._stand_in, self._sps = job.part.stand_in, coder.sps
+        self._replaced: dict[int, tuple[list[bytes], bytes]] = {}
         self.extradata = b""
 
     def on_packet(self, packet: Packet[Any]) -> None:
-        """Keep a replaced packet's captions for the picture that takes its place."""
-        head, _ = h264.until_picture(bytes(packet), self._coder.length_size)
-        if packet.pts is not None and (captions := [nal for nal in head if h264.is_caption(nal)]):
-            self._captions[packet.pts] = captions
+        """Keep of a packet what the picture that takes its place needs: its captions and its slice's head."""
+        if packet.pts is not None and packet.pts in self._durations:
+            head, first = h264.until_picture(bytes(packet), self._coder.length_size)
+            self._replaced[packet.pts] = [nal for nal in head if h264.is_caption(nal)], first[:_SLICE_HEAD]
 
     def put(self, frame: VideoFrame) -> list[tuple[Row, Any]]:
         pts, dts = next(self._times)
-        picture = self._writer.picture(video.planes(frame), self._ordinal)
-        units = [*self._coder.in_band, *self._captions.pop(pts, []), picture]
-        data = h264.pack(units, self._coder.length_size)
+        captions, first = self._replaced.pop(pts)
+        planes = video.planes(frame)
+        if self._stand_in:
+            picture = self._writer.stand_in(planes, h264.place_of(first, self._sps))
+        else:
+            picture = self._writer.idr(planes, self._ordinal)
+        data = h264.pack([*self._coder.in_band, *captions, picture], self._coder.length_size)
         self._ordinal += 1
-        return [((pts, dts, self._durations[pts], -1, 0, len(data), KEY), data)]
+        return [((pts, dts, self._durations[pts], -1, 0, len(data), 0 if self._stand_in else KEY), data)]
 
     def finish(self) -> list[tuple[Row, Any]]:
         return []

@@ -33,8 +33,9 @@ from vidstega import h264
 from vidstega.errors import InputError, UnsupportedError
 
 NO_TIME = -(1 << 63)
-KEY, DISCARD, HIDDEN, IDR, SAFE = 1, 2, 4, 8, 16
-"""Flags of a packet: key, cut away by an edit list, shows nothing, holds an IDR, decoding can start here."""
+KEY, DISCARD, HIDDEN, IDR, SAFE, NONREF = 1, 2, 4, 8, 16, 32
+"""Flags of a packet: key, cut away by an edit list, shows nothing, holds an IDR, decoding can start here,
+no other picture is predicted from it (H.264 only)."""
 
 PACKET = np.dtype(
     [
@@ -68,6 +69,7 @@ _READS = (
     *("h264", "hevc", "mpegvideo", "wav", "mp3", "aac", "flac"),  # to be refused by what they lack
 )
 _CHUNK = 4096
+_SLICE_HEAD = 64
 _TS_RUN_UP = 188 * 64
 
 
@@ -159,6 +161,11 @@ class Scan(Source):
         ends = shown["pts"] + np.maximum(shown["duration"], 0)
         return float((int(ends.max()) - int(shown["pts"].min())) * self.time_base)
 
+    @property
+    def headers_tell(self) -> bool:
+        """Whether this file need not be decoded to be opened, see `_headers_tell`."""
+        return _headers_tell(self.format, self.codec, self.sets.extradata if self.sets else None)
+
     @cached_property
     def raw_pictures(self) -> NDArray[np.bool_]:
         """Which packets are as large as a raw frame: pictures of I_PCM macroblocks, ours or another's."""
@@ -166,18 +173,21 @@ class Scan(Source):
         if sps is None or sps.obstacle():
             return np.zeros(len(self.packets), bool)
         large = self.packets["size"] >= sps.raw_bytes
-        return np.asarray(large & (self.packets["flags"] & KEY != 0))
+        return np.asarray(large & (self.packets["flags"] & (KEY | NONREF) != 0))
 
 
-def open_input(path: str | os.PathLike[str], *, known: bool = False) -> InputContainer:
+def open_input(
+    path: str | os.PathLike[str], *, known: bool = False, known_stream: int | None = None
+) -> InputContainer:
     """Open a video file for reading; InputError in one line if that cannot be.
 
-    FFmpeg decodes a frame or more to learn what the headers do not say. Where that is `known` from a scan
-    it need not, and opening a large video takes a millisecond.
+    FFmpeg decodes a frame or more to learn what the headers do not say. Where that is `known` from a scan,
+    of all streams or of one, it need not, and opening a large video takes a few milliseconds.
     """
     av.logging.set_level(None)  # PyAV's own callback takes the GIL in decoder threads, which deadlocks
     where = Path(path)
     _check_file(where)
+    options: list[Any] = [] if known_stream is None else [{}] * known_stream + [{"skip_frame": "all"}]
     try:
         return av.open(
             str(where.absolute()),
@@ -187,6 +197,7 @@ def open_input(path: str | os.PathLike[str], *, known: bool = False) -> InputCon
                 "format_whitelist": ",".join(_READS),
                 **({"skip_frame": "all"} if known else {}),
             },
+            stream_options=options,
         )
     except PermissionError:
         raise InputError(f"{where} may not be read: permission denied") from None
@@ -207,9 +218,11 @@ def _check_file(path: Path) -> None:
 
 
 @contextmanager
-def reading(path: str | os.PathLike[str], *, known: bool = False) -> Iterator[InputContainer]:
+def reading(
+    path: str | os.PathLike[str], *, known: bool = False, known_stream: int | None = None
+) -> Iterator[InputContainer]:
     """`open_input`, closed at the end."""
-    container = open_input(path, known=known)
+    container = open_input(path, known=known, known_stream=known_stream)
     try:
         yield container
     finally:
@@ -237,12 +250,13 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
     tell damage, not forgery, which is the seal's business. Where nothing of the carrying stream was
     `copied`, its packets need none.
     """
-    with reading(path) as container:
+    head = _look_at_head(path)
+    with reading(path, known=head is not None) as container:
         stream = best_video(container)
-        context: Any = stream.codec_context
-        _check_decodable(Path(path), stream)
-        codec = codec_name(stream)
-        sets = h264.ParameterSets.parse(context.extradata) if codec == "h264" and context.extradata else None
+        look = head or _Look.at(stream.codec_context)
+        look.check(Path(path), stream.codec_context.name)
+        codec, extradata = codec_name(stream), stream.codec_context.extradata
+        sets = h264.ParameterSets.parse(extradata) if codec == "h264" and extradata else None
         collector = _Collector(codec, sets, digest and copied)
         others = [s for s in container.streams if s.index != stream.index]
         if not digest:
@@ -259,18 +273,81 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         packets = collector.table()
         if not len(packets):
             raise InputError(f"{path} has a video stream without any frame")
-        pixels = context.format
-        colour = (context.color_range, context.color_primaries, context.color_trc, context.colorspace)
+        reorder = max(look.reorder, _reorder(packets)) if head else look.reorder
         return Scan(
-            Path(path), container.format.name, stream.index, codec, pixels.name,
-            (context.width, context.height), pixels.components[0].bits,
+            Path(path), container.format.name, stream.index, codec, look.pix_fmt, look.size, look.depth,
             stream.time_base or Fraction(1, 1000), stream.average_rate or Fraction(25),
-            context.sample_aspect_ratio, colour, context.reorder_depth, packets,
+            look.aspect, look.colour, reorder, packets,
             tuple(_describe(s, stream.index) for s in container.streams),
             {index: running.result() for index, running in essence.items()}, sets,
             tuple(collector.sps), tuple(collector.pps), collector.in_band,
-            stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1", context.field_order,
+            stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1", look.field_order,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a decoder finds out about a video from its first picture."""
+
+    pix_fmt: str
+    depth: int
+    size: tuple[int, int]
+    aspect: Fraction | None
+    colour: tuple[int, int, int, int]
+    reorder: int
+    field_order: int
+
+    @classmethod
+    def at(cls, context: Any) -> _Look:
+        pixels = context.format
+        return cls(
+            pixels.name if pixels else "", pixels.components[0].bits if pixels else 0,
+            (context.width, context.height), context.sample_aspect_ratio,
+            (context.color_range, context.color_primaries, context.color_trc, context.colorspace),
+            context.reorder_depth, context.field_order,
+        )  # fmt: skip
+
+    def check(self, path: Path, codec: str) -> None:
+        width, height = self.size
+        if width * height > MAX_PIXELS:
+            raise InputError(f"{path} claims {width}x{height}; at most {MAX_PIXELS:,} pixels are taken")
+        if not width or not self.pix_fmt:
+            raise InputError(f"{path}: no frame of its {codec} video can be decoded")
+
+
+def _look_at_head(path: str | os.PathLike[str]) -> _Look | None:
+    """The look of an MP4's H.264 by the first bytes of its first picture; None where those do not tell.
+
+    It is what FFmpeg finds out when it opens a file, at a tenth of the time: there it decodes the picture.
+    """
+    with reading(path, known=True) as container:
+        stream = best_video(container)
+        context: Any = stream.codec_context
+        if not _headers_tell(container.format.name, codec_name(stream), context.extradata):
+            return None
+        length_size = h264.ParameterSets.parse(context.extradata).length_size
+        packet = next(_solid(container, stream), None)
+        head, first = h264.until_picture(b"" if packet is None else bytes(packet), length_size)
+        if not first or first[0] & 31 != h264.NAL_IDR:
+            return None
+        context.thread_type, context.skip_frame, context.options = "NONE", "DEFAULT", {"ec": "0"}
+        with suppress(av.error.FFmpegError):  # as the rest of it is cut away
+            context.decode(Packet(h264.pack([*head, first[:_SLICE_HEAD]], length_size)))
+        look = _Look.at(context)
+        context.flush_buffers()
+    return look if look.pix_fmt else None
+
+
+def _headers_tell(container: str, codec: str, extradata: bytes | None) -> bool:
+    """Whether all about a video but its look is in the file's headers: MP4 has times and parameter sets."""
+    return "mp4" in container.split(",") and codec == "h264" and (extradata or b"")[:1] == b"\1"
+
+
+def _reorder(packets: Packets) -> int:
+    """How many frames at the most are decoded before one that is shown before them."""
+    times = packets["pts"][packets["flags"] & (DISCARD | HIDDEN) == 0]
+    rank = np.argsort(np.argsort(times, kind="stable"), kind="stable")
+    return min(16, int((np.arange(len(times)) - rank).max(initial=0)))
 
 
 def packets_of(container: InputContainer, stream: Any = None) -> Iterator[Packet[Any]]:
@@ -287,16 +364,6 @@ def codec_name(stream: Any) -> str:
     """The codec's own name, whatever decoder reads it ("av1", not "libdav1d")."""
     context = stream.codec_context
     return str(context.codec.canonical_name if context is not None else "unknown")
-
-
-def _check_decodable(path: Path, stream: VideoStream) -> None:
-    context = stream.codec_context
-    if context.width * context.height > MAX_PIXELS:
-        raise InputError(
-            f"{path} claims {context.width}x{context.height}; at most {MAX_PIXELS:,} pixels are taken"
-        )
-    if not context.width or context.format is None:
-        raise InputError(f"{path}: no frame of its {context.name} video can be decoded")
 
 
 def _describe(stream: Any, carrying: int) -> StreamInfo:
@@ -358,8 +425,9 @@ class _Collector:
         return np.concatenate(self._chunks)
 
     def _h264_flags(self, data: bytes, flags: int) -> int:
-        head, kind = h264.until_picture(data, self._length_size)
-        safe = kind == h264.NAL_IDR
+        head, first = h264.until_picture(data, self._length_size)
+        idr = first[:1] and first[0] & 31 == h264.NAL_IDR
+        safe = bool(idr)
         for nal in head:
             nal_type = nal[0] & 31 if nal else 0
             if nal_type in (h264.NAL_SPS, h264.NAL_PPS):
@@ -367,7 +435,8 @@ class _Collector:
                 self.in_band = True
             elif nal_type == h264.NAL_SEI and flags & KEY:
                 safe = safe or h264.recovers_at_once(nal)
-        return (IDR if kind == h264.NAL_IDR else 0) | (SAFE if safe and flags & KEY else 0)
+        alone = first and not h264.is_reference(first)
+        return (IDR if idr else 0) | (SAFE if safe and flags & KEY else 0) | (NONREF if alone else 0)
 
 
 class _Running:
@@ -483,9 +552,9 @@ def decode_span(
 
     Parameters
     ----------
-    packets : rows of the packet table; decoding can start at the first of them
+    packets : rows of the packet table; decoding can start at the first of them, or it stands alone
     pts : sorted times of the frames wanted
-    on_packet : called with each packet from the first wanted one on
+    on_packet : called with each packet that is not shown before the first wanted one
 
     Raises
     ------
@@ -530,14 +599,17 @@ def _decode(
     context.thread_count = threads
     context.thread_type = "AUTO" if threads > 1 else "NONE"
     context.reorder_depth = source.reorder
-    # Until the first packet that is wanted, frames that no other depends on need no decoding.
-    lead = first + int(np.argmax(packets["pts"] >= from_pts))
+    if packets["flags"][0] & (SAFE | NONREF) == NONREF:
+        context.flags2 |= av.codec.context.Flags2.show_all  # or FFmpeg waits for a key frame
+    # Frames that are shown before the first that is wanted, and that no other depends on, need no decoding.
+    early = packets["pts"] < from_pts
     try:
         for ordinal, packet in _packets_from(container, source, first, packets[0]):
             if ordinal >= first + len(packets):
                 break
-            context.skip_frame = "NONREF" if ordinal < lead and source.codec == "h264" else "DEFAULT"
-            if on_packet is not None and ordinal >= lead:
+            on_the_way = bool(early[ordinal - first])
+            context.skip_frame = "NONREF" if on_the_way and source.codec == "h264" else "DEFAULT"
+            if on_packet is not None and not on_the_way:
                 on_packet(packet)
             yield from context.decode(packet)
         yield from context.decode(None)
