@@ -101,8 +101,8 @@ def made() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def told(data: dict[str, Any], users: report.Users | None = None) -> str:
-    return report.render(report.Results(data), report.load_claims(), users)
+def told(data: dict[str, Any], users: dict[str, Any] | None = None) -> str:
+    return report.render(report.Results(data), report.load_claims(), report.Users(users))
 
 
 def changed(data: dict[str, Any], cell: str, arm: str, **values: Any) -> dict[str, Any]:
@@ -234,12 +234,12 @@ def test_the_study_contradicts_itself_and_the_report_shows_it(made: dict[str, An
 def test_concurrent_users_come_from_their_own_file(made: dict[str, Any], tmp_path: Path) -> None:
     assert not lines(told(made), "one machine carries")
     folder = write(made, tmp_path)
-    carried = [{"arm": "splice", "resolution": "1440p", "users": 61}]
-    (folder / report.USERS).write_text(json.dumps({"carried": carried}))
+    carried = {"arm": "splice", "resolution": "1440p", "users": 61, "ended": "slow"}
+    (folder / report.USERS).write_text(json.dumps({"carried": [carried]}))
     text = report.write_report(folder).read_text()
     assert lines(text, "1440p", "safe", "| 61 |")
     assert "full scale is not needed: one machine carries 61 of 50 users" in text
-    assert "full scale is needed" in told(made, {("splice", "1440p"): 7})
+    assert "full scale is needed" in told(made, {"carried": [carried | {"users": 7}]})
 
 
 def test_what_is_recommended_follows_from_the_figures(made: dict[str, Any]) -> None:

@@ -26,6 +26,7 @@ import vidstega
 from vidstega import video
 from vidstega.lab.arms import PARALLEL
 from vidstega.lab.report import Place, Results
+from vidstega.lab.users import Users
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -305,6 +306,65 @@ def write_figures(results: Results, folder: str | os.PathLike[str]) -> list[Path
         else:
             path.unlink(missing_ok=True)
     return paths
+
+
+def write_users(users: Users, folder: str | os.PathLike[str]) -> None:
+    """Write the figure on concurrent users, or remove it where they were not measured."""
+    path = Path(folder) / "users.png"
+    if not users.data.get("levels"):
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with style():
+        draw_users(users).savefig(path, dpi=120, metadata={"Software": None})
+
+
+def draw_users(users: Users) -> Figure:
+    """Users carried by resolution, and what it took to find out."""
+    with style():
+        figure = Figure(figsize=(9.5, 4.2), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(2, 3))
+        users_carried(users, left)
+        users_p95(users, right)
+    return figure
+
+
+def users_carried(users: Users, ax: Axes) -> Axes:
+    """The most simultaneous users that were carried, by resolution and arm."""
+    entries = users.data["carried"]
+    places = list(dict.fromkeys(one["resolution"] for one in entries))
+    arms = list(dict.fromkeys(one["arm"] for one in entries))
+    width = 0.8 / len(arms)
+    for k, arm in enumerate(arms):
+        for x, place in enumerate(places):
+            if (count := users.get((arm, place))) is not None:
+                at = x + (k - (len(arms) - 1) / 2) * width
+                ax.bar(at, count, 0.9 * width, color=ARM_STYLE[arm]["color"], label="" if x else arm)
+                more = "≥ " if users.bounded((arm, place)) else ""
+                ax.annotate(f"{more}{count}", (at, count), (0, 2), textcoords="offset points", ha="center")
+    ax.set_xticks(range(len(places)), places)
+    ax.set(ylabel="users (number)", title=f"Carried within {users.data['limit_s']:g} s")
+    ax.legend(loc="upper right")
+    return ax
+
+
+def users_p95(users: Users, ax: Axes) -> Axes:
+    """The 95th percentile of the time to a result against simultaneous users."""
+    limit, colors = users.data["limit_s"], (BLUE, SKY, ORANGE, PURPLE, GREEN, BLACK)
+    places = list(dict.fromkeys(one["resolution"] for one in users.data["carried"]))
+    for color, place in zip(colors, places, strict=False):
+        for arm, line in (("splice", "-"), ("current", ":")):
+            rows = [one for one in users.levels(arm, place) if one["p95_s"] is not None]
+            if rows:
+                ax.plot([one["users"] for one in rows], [one["p95_s"] for one in rows], line, color=color,
+                        marker=ARM_STYLE[arm]["marker"], markersize=5, label=f"{place}, {arm}")  # fmt: skip
+    ax.axhline(limit, color=VERMILION, linewidth=1, linestyle="--")
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.set(xlabel="simultaneous users (number)", ylabel="p95 from upload to result (s)",
+           title="Time to result")  # fmt: skip
+    ax.legend(loc="upper left", fontsize=8)
+    return ax
 
 
 def draw(results: Results, name: str) -> Figure:

@@ -1,14 +1,9 @@
 """The analysis report: a pure function of the results in a folder.
 
 `write_report` reads ``stress_test_results.json`` (see `vidstega.lab.matrix`), and ``users.json`` if it is
-there, and writes ``analysis_report.md`` and ``figures/*.png``. Every number and every verdict is computed
-from these files and from the study's published figures, ``experiments/claims.toml``. What was not measured
-reads ``(missing)``, what failed is **bold**.
-
-``users.json``
-==============
-Of the concurrency experiment: an object whose ``carried`` is a list of objects with ``arm``,
-``resolution`` and ``users``, the most simultaneous users that all got their result in time.
+there (see `vidstega.lab.users.Users`), and writes ``analysis_report.md`` and ``figures/*.png``. Every number
+and every verdict is computed from these files and from the study's published figures,
+``experiments/claims.toml``. What was not measured reads ``(missing)``, what failed is **bold**.
 """
 
 from __future__ import annotations
@@ -27,6 +22,7 @@ from typing import Any
 from vidstega.lab.arms import ARMS, LIMITS, PARALLEL
 from vidstega.lab.config import RESOLUTIONS, parse_payload, parse_resolution
 from vidstega.lab.matrix import STAGES, load_results
+from vidstega.lab.users import Cost, Users, need
 
 REPORT = "analysis_report.md"
 USERS = "users.json"
@@ -37,6 +33,8 @@ FLAT = 0.10
 """Memory counts as flat if its fitted rise over the measured lengths is at most this share of its mean."""
 DISK_GB = 100
 """Free disk that the longest video is stated for."""
+LINK_MB_S = 125
+"""Network assumed before a service: 1 Gbit/s, each way."""
 USABLE = 0.8
 """Share of this machine's memory that the longest video may take."""
 WORTH_A_WORKER = 0.6
@@ -64,6 +62,7 @@ def write_report(directory: str | os.PathLike[str]) -> Path:
     folder = Path(directory)
     results, users = load(folder), load_users(folder)
     plots.write_figures(results, folder / FIGURES)
+    plots.write_users(users, folder / FIGURES)
     path = folder / REPORT
     path.write_text(render(results, load_claims(), users), encoding="utf-8", newline="\n")
     return path
@@ -80,15 +79,9 @@ def load_claims() -> dict[str, Any]:
 
 
 def load_users(directory: str | os.PathLike[str]) -> Users:
-    """Concurrent users by arm and resolution; empty if that was not measured."""
+    """What was measured of concurrent users; empty if nothing was."""
     path = Path(directory) / USERS
-    if not path.exists():
-        return {}
-    entries = json.loads(path.read_text(encoding="utf-8"))["carried"]
-    return {(one["arm"], one["resolution"]): int(one["users"]) for one in entries}
-
-
-Users = dict[tuple[str, str], int]
+    return Users(json.loads(path.read_text(encoding="utf-8")) if path.exists() else None)
 
 
 # -- questions to the results ---------------------------------------------------------------------------
@@ -568,7 +561,7 @@ class _Told:
 
 def render(results: Results, claims: Mapping[str, Any], users: Users | None = None) -> str:
     """The report as Markdown."""
-    told = _Told(results, claims, users or {})
+    told = _Told(results, claims, users or Users())
     parts = [part for section in _SECTIONS for part in section(told)]
     return "\n\n".join(parts) + "\n"
 
@@ -760,8 +753,7 @@ def _thresholds(claims: Mapping[str, Any]) -> str:
 def _support_row(told: _Told, place: Place, arm: str, limit: float, ram: float) -> list[str]:
     results = told.results
     memory, time = (results.value(place, arm, name) for name in ("memory_peak_mb", "total_time"))
-    users = told.users.get((arm, place.resolution))
-    counted = MISSING if users is None else str(users)
+    counted = _users_of(told, arm, place.resolution)
     if memory is None or time is None:
         status = _mark(results, place, arm, str)
         if (skip := results.skipped.get((place.id, arm))) is not None:
@@ -840,11 +832,10 @@ def _claimed_row(told: _Told, claim: Mapping[str, Any], place: Place | None, arm
     peak, frames, time = (
         results.value(place, arm, name) for name in ("memory_peak_mb", "memory_increase_mb", "total_time")
     )
-    users = told.users.get((arm, claim["resolution"]))
     first = _mark(results, place, arm, lambda: _s(peak))
     return [
         claim["resolution"], f"`{arm}`", first, _s(frames), _s(time),
-        MISSING if users is None else str(users),
+        _users_of(told, arm, claim["resolution"]),
         MISSING if peak is None else f"{_plain(claim['memory_mb'] / peak.mid)}x",
         MISSING if time is None else f"{_plain(claim['time_s'] / time.mid)}x",
     ]  # fmt: skip
@@ -890,7 +881,7 @@ def _target_goals(told: _Told, target: Mapping[str, Any], place: Place | None, a
         users = told.users.get((arm, target["resolution"]))
         told_users = _range((target["users_from"], target.get("users_to")), "users")
         reached = None if users is None else users >= target["users_from"]
-        yield Goal("users", told_users, MISSING if users is None else str(users), reached)
+        yield Goal("users", told_users, _users_of(told, arm, target["resolution"]), reached)
 
 
 def _claimed_fixes(told: _Told) -> str:
@@ -1197,6 +1188,168 @@ def _one_line(text: str | None) -> str:
     return " ".join((text or "no message").split())
 
 
+# -- users ----------------------------------------------------------------------------------------------
+
+
+def _users_of(told: _Told, arm: str, resolution: str) -> str:
+    count = told.users.get((arm, resolution))
+    if count is None:
+        return MISSING
+    return f"at least {count}" if told.users.bounded((arm, resolution)) else str(count)
+
+
+def _concurrent(told: _Told) -> list[str]:
+    data = told.users.data
+    if not data.get("levels"):
+        return ["## Concurrent users", f"{MISSING}: no level was measured, or there is no `{USERS}` here."]
+    head = ["resolution", "arm", "users", "not carried", "p50 s", "p95 s", "p99 s", "results a minute",
+            "peak MiB", "core-seconds a job", "read back"]  # fmt: skip
+    rows = [_users_row(told, one["arm"], one["resolution"]) for one in data["carried"]]
+    return [
+        "## Concurrent users",
+        _how_users_came(data),
+        f"{_made_on(told)} Figures are those of the largest level that was carried; “not carried” is the "
+        "smallest that was not.",
+        table(head, rows),
+        _figure("users", "Time to result against simultaneous users", True),
+        "### Past capacity",
+        _crowded(told),
+        *_capacity_model(told),
+    ]
+
+
+def _how_users_came(data: Mapping[str, Any]) -> str:
+    bounds, budget = data["bounds"], _gib(data["budget_bytes"])
+    return (
+        f"From `{USERS}`: real clients against a real server on loopback. So many users at once upload "
+        f"a video of {data['frames']} frames with a key and a message of {_size(data['payload_bytes'])} of "
+        "their own, wait, and download. They are carried while every one gets a result, and 95 % of them "
+        f"within {data['limit_s']:g} s of beginning to upload. The server, {data['workers']} jobs at a time, "
+        f"has {budget} GiB for everything; rate limits are off. All it gave was read back by a fresh reader. "
+        "`current` knows no server: each user is a process, and once all of them together pass "
+        f"{budget} GiB, those that still run have failed. Bounds: {bounds['users']} users, "
+        f"{bounds['seconds']:g} s for each resolution and arm; a user gives up after {bounds['level_s']:g} s."
+    )
+
+
+def _gib(size: float) -> str:
+    return f"{size / (1 << 30):g}"
+
+
+def _made_on(told: _Told) -> str:
+    here, there = told.results.data["machine"], told.users.data["stamp"]
+    same = "this machine" if there["machine"] == here else f"**another machine** ({there['machine']['cpu']})"
+    return f"Measured on {same}, {there['machine']['cores']} cores, commit {there['commit'] or MISSING}."
+
+
+def _users_row(told: _Told, arm: str, resolution: str) -> list[str]:
+    users = told.users
+    top, count = users.top(arm, resolution), users.get((arm, resolution))
+    over = next((one for one in users.levels(arm, resolution) if one["users"] > (count or 0)), None)
+    first = [resolution, f"`{arm}`", _users_of(told, arm, resolution), _why(over)]
+    if top is None:
+        return first + [MISSING] * 7
+    done = top["outcomes"]["done"]
+    checked = f"{top['read_back']} of {done}" if arm == "splice" else "not here"
+    return [
+        *first, *(_s(top[name]) for name in ("p50_s", "p95_s", "p99_s", "per_minute")),
+        _s(top["peak_bytes"] / (1 << 20)), _s(top["core_s"] / done), checked,
+    ]  # fmt: skip
+
+
+def _why(level: Row | None) -> str:
+    """What became of the first level that was too much."""
+    if level is None:
+        return "nothing tried"
+    if set(level["outcomes"]) == {"done"}:
+        return f"{level['users']}: p95 {_s(level['p95_s'])} s"
+    told = ", ".join(f"{count} {name}" for name, count in sorted(level["outcomes"].items()))
+    return f"{level['users']}: {told}" + "".join(f" ({text})" for text in level["errors"][:1])
+
+
+def _crowded(told: _Told) -> str:
+    one, budget = told.users.data.get("crowd"), told.users.data["budget_bytes"]
+    if not one:
+        return f"A crowd with all limits in force: {MISSING}."
+    ended = ", ".join(f"{count} {name}" for name, count in sorted(one["outcomes"].items()))
+    lost = one["users"] - sum(one["outcomes"].get(name, 0) for name in ("done", "refused"))
+    whole = one["read_back"] == one["outcomes"].get("done", 0)
+    good = not lost and whole and one["peak_bytes"] <= budget
+    verdict = "All ended with a result or an honest refusal, within the budget."
+    if not good:
+        verdict = "**Not all ended with a result or an honest refusal within the budget.**"
+    return (
+        f"{one['users']} users at once, {one['resolution']}, rate limits in force, {one['queue']} places to "
+        f"wait, {one['tries']} tries for each: {ended}; {lost} lost. {one['refusals']} answers were 429 or "
+        f"503. {one['read_back']} results read back, p95 {_s(one['p95_s'])} s, peak "
+        f"{_s(one['peak_bytes'] / (1 << 20))} of {budget / (1 << 20):,.0f} MiB. {verdict}"
+    )
+
+
+def _capacity_model(told: _Told) -> list[str]:
+    """What the users of phase 3 need, and whether the same arithmetic foretells what was measured."""
+    users, phase = told.users, told.claims["targets"][-1]
+    resolutions = [one["resolution"] for one in users.data["carried"] if one["arm"] == "splice"]
+    costs = {name: cost for name in resolutions if (cost := users.cost(name)) is not None}
+    counts = phase["users_from"], phase["users_to"]
+    rows = [_need_row(told, name, cost, count) for name, cost in costs.items() for count in counts]
+    if phase["resolution"] not in costs:
+        rows.append([phase["resolution"], *[MISSING] * 8])
+    head = ["resolution", "users", "workers", "memory MiB", "upload MB/s", "download MB/s", "storage MB/s",
+            "next bottleneck", "of its limit"]  # fmt: skip
+    check = ["resolution", "from users", "core-seconds a job", "of its client", "cores busy",
+             "results a minute foretold", "measured", "measured / foretold", "users foretold",
+             "carried"]  # fmt: skip
+    return [
+        "### Capacity model",
+        f"What it takes that so many users who come at once all have their result within "
+        f"{users.data['limit_s']:g} s, from what a job took at the largest level carried. Assumptions:",
+        _ASSUMPTIONS
+        + f"\n- Storage gives {_s(users.data['storage_mb_s'])} MB/s, what this machine writes and "
+        f"syncs, and a network link {LINK_MB_S} MB/s each way (1 Gbit/s, assumed). The next bottleneck is "
+        "what comes nearest to its limit, or furthest past it.",
+        table(head, rows),
+        "Checked: what a job took at fewer users (at most three quarters) foretells the results a minute of "
+        "the largest level carried, and the users carried, on the same cores with the clients on them.",
+        table(check, [_check_row(told, name) for name in resolutions]),
+    ]
+
+
+_ASSUMPTIONS = """\
+- A worker is a core like those here, a job runs on one, and cores are as busy as they were here.
+- A worker needs the memory that the server sets aside for a job.
+- Uploads and downloads are spread over the whole time; users' own links are fast enough.
+- Every upload, every read and write of a job and every download goes to shared storage, nothing is cached.
+- With few jobs a worker, one job more or less shows; that is left out."""
+
+
+def _need_row(told: _Told, resolution: str, cost: Cost, count: int) -> list[str]:
+    data = told.users.data
+    one = need(count, cost, data["limit_s"])
+    shares = {
+        "upload": one.upload_mb_s / LINK_MB_S, "download": one.download_mb_s / LINK_MB_S,
+        "storage": one.storage_mb_s / data["storage_mb_s"],
+    }  # fmt: skip
+    worst = max(shares, key=lambda name: shares[name])
+    return [
+        resolution, str(count), str(one.workers), f"{one.memory_bytes / (1 << 20):,.0f}", _s(one.upload_mb_s),
+        _s(one.download_mb_s), _s(one.storage_mb_s), worst, f"{shares[worst]:.0%}",
+    ]  # fmt: skip
+
+
+def _check_row(told: _Told, resolution: str) -> list[str]:
+    users, top = told.users, told.users.top("splice", resolution)
+    cost = None if top is None else users.cost(resolution, below=0.75 * top["users"])
+    if top is None or cost is None:
+        return [resolution, *[MISSING] * 9]
+    foretold = cost.per_minute(users.data["stamp"]["machine"]["cores"])
+    return [
+        resolution, str(cost.users), _s(cost.core_s), _s(cost.client_core_s), f"{cost.busy:.0%}",
+        _s(foretold), _s(top["per_minute"]), f"{top['per_minute'] / foretold:.2f}",
+        f"{foretold * users.data['limit_s'] / 60:.0f}", _users_of(told, "splice", resolution),
+    ]  # fmt: skip
+
+
 # -- recommendations ------------------------------------------------------------------------------------
 
 
@@ -1230,7 +1383,7 @@ def _enough(told: _Told, place: Place | None, arm: str) -> tuple[bool | None, st
     figures = (
         f"memory {_s(memory)} MiB {grades[0]}, time {_s(time)} s {grades[1]}, longest video "
         f"{_span(longest)}, "
-        f"users {MISSING if users is None else users}"
+        f"users {_users_of(told, arm, place.resolution)}"
     )
     if longest is None:
         return (None if all(checks) else False), figures
@@ -1242,7 +1395,8 @@ def _full_scale(told: _Told, place: Place | None, arm: str | None) -> tuple[bool
     wanted = told.claims["targets"][-1]["users_from"]
     if users is None:
         return None, f"concurrent users of one machine {MISSING}"
-    return users < wanted, f"one machine carries {users} of {wanted} users"
+    count = _users_of(told, arm or "", place.resolution if place else "")
+    return users < wanted, f"one machine carries {count} of {wanted} users"
 
 
 def _recommended(told: _Told) -> str:
@@ -1361,6 +1515,7 @@ _SECTIONS: tuple[Callable[[_Told], list[str]], ...] = (
     _times_section,
     _scaling,
     _quality,
+    _concurrent,
     _failures,
     _recommendations,
     _machine,

@@ -1,7 +1,8 @@
 """How many users a machine carries: real clients against a real server, and processes under a budget.
 
 A *user* uploads a video with a message, waits, and downloads the result; a level of the experiment is so
-many users at once. Everything is bounded: users, rounds and seconds of a level.
+many users at once. Everything is bounded: users, rounds and seconds of a level. What was measured is rows
+of plain JSON, ``users.json``; the questions that the report asks of it and the model on paper are here, too.
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx
 import numpy as np
 import psutil
 
 import vidstega
+
+if TYPE_CHECKING:
+    import httpx
 
 MIB = 1 << 20
 LIMIT_S = 30.0
@@ -149,7 +153,8 @@ class Visit:
     """One user's way from upload to result.
 
     ``outcome`` is "done", "refused" (an honest 429 or 503 with Retry-After, or all tries used up by them),
-    "failed" (the job ended without a result), or "lost" (anything else: that must not happen).
+    "failed" (the job ended without a result), "late" (the user gave up after the load's seconds), or "lost"
+    (anything else: that must not happen).
     """
 
     user: int
@@ -187,6 +192,8 @@ def secret(user: int) -> tuple[str, bytes]:
 
 
 async def _crowd(url: str, load: Load, users: int) -> list[Visit]:
+    import httpx
+
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     run = secrets.token_hex(4)
     async with httpx.AsyncClient(
@@ -197,6 +204,8 @@ async def _crowd(url: str, load: Load, users: int) -> list[Visit]:
 
 
 async def _user(client: httpx.AsyncClient, load: Load, run: str, user: int) -> list[Visit]:
+    import httpx
+
     started = time.monotonic()
     visits = []
     for _ in range(load.rounds):
@@ -208,7 +217,7 @@ async def _user(client: httpx.AsyncClient, load: Load, run: str, user: int) -> l
             async with asyncio.timeout(left):
                 visits.append(await _visit(client, load, f"{run}-{user}", user))
         except TimeoutError:
-            visits.append(Visit(user, "lost", time.monotonic() - began, error="out of time"))
+            visits.append(Visit(user, "late", time.monotonic() - began, error="out of time"))
         except httpx.HTTPError as error:
             visits.append(Visit(user, "lost", time.monotonic() - began, error=repr(error)))
     return visits
@@ -233,9 +242,9 @@ async def _visit(client: httpx.AsyncClient, load: Load, api_key: str, user: int)
     if sent.status_code != 202:
         return Visit(user, "lost", upload_s, sent.status_code, refusals, error=sent.text[:200])
     job = sent.json()
-    while job["state"] in ("queued", "running"):
+    while job.get("state") in ("queued", "running"):
         job = (await client.get(f"/jobs/{job['id']}", params={"wait": 10}, headers=headers)).json()
-    if job["state"] != "done" or job["result"]["digest"] != hashlib.sha256(message).hexdigest():
+    if job.get("state") != "done" or job["result"]["digest"] != hashlib.sha256(message).hexdigest():
         passed = time.monotonic() - began
         return Visit(
             user, "failed", passed, 202, refusals, upload_s, error=job.get("error", "another digest")
@@ -291,12 +300,15 @@ async def _download(client: httpx.AsyncClient, id: str, target: Path | None) -> 
 
 def read_back(folder: Path, payload_bytes: int) -> int:
     """Extract what every kept result carries with a fresh reader; how many were right. Deletes them."""
-    right = 0
-    for path in sorted(folder.iterdir()):
+
+    def right(path: Path) -> bool:
         key, message = secret(int(path.name.split("-")[0]))
-        right += vidstega.extract(path, key=key, progress=False) == message[:payload_bytes]
+        found = vidstega.extract(path, key=key, progress=False)
         path.unlink()
-    return right
+        return found == message[:payload_bytes]
+
+    with ThreadPoolExecutor(os.cpu_count()) as readers:
+        return sum(readers.map(right, sorted(folder.iterdir())))
 
 
 # -- levels ---------------------------------------------------------------------------------------------
@@ -318,8 +330,12 @@ class Level:
     peak_bytes: int
     samples: int
     read_back: int
+    refusals: int = 0
+    """Answers 429 and 503, those after which a user tried again included."""
     core_s: float = 0.0
-    """Core-seconds of the server and its jobs, clients left out."""
+    """Core-seconds of the server and its jobs (or of the processes), clients left out."""
+    client_core_s: float = 0.0
+    """Core-seconds of the clients, which share the machine."""
     bytes_up: int = 0
     bytes_down: int = 0
     errors: tuple[str, ...] = field(default=())
@@ -338,14 +354,28 @@ class Level:
 def level(server: Server, load: Load, users: int) -> Level:
     """Run one level against a server, watching the memory of its whole process tree."""
     with PeakMemory(server.process.pid) as memory:
-        began, spent = time.monotonic(), tree_core_s(server.process.pid)
+        began, spent, own = time.monotonic(), tree_core_s(server.process.pid), time.process_time()
         visits = crowd(server.url, load, users)
-        wall = time.monotonic() - began
+        wall, own = time.monotonic() - began, time.process_time() - own
         spent = tree_core_s(server.process.pid) - spent
+    _until_idle(server, load.seconds)
     checked = read_back(load.keep, load.payload_bytes) if load.keep else 0
     one = summary(users, visits, wall, memory, checked)
     sent = load.cover.stat().st_size * sum(visit.status == 202 for visit in visits)
-    return replace(one, core_s=spent, bytes_up=sent, bytes_down=sum(visit.bytes for visit in visits))
+    down = sum(visit.bytes for visit in visits)
+    return replace(one, core_s=spent, client_core_s=own, bytes_up=sent, bytes_down=down)
+
+
+def _until_idle(server: Server, seconds: float) -> None:
+    """Jobs of users that gave up must not be in the way of the next level."""
+    import httpx
+
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        now = httpx.get(f"{server.url}/health", trust_env=False).json()
+        if not any(now[name] for name in ("queued", "running", "uploading")):
+            return
+        time.sleep(0.2)
 
 
 def summary(
@@ -361,12 +391,13 @@ def summary(
         p50_s=p50, p95_s=p95, p99_s=p99, most_s=max(done), wall_s=wall_s,
         per_minute=60 * sum(visit.outcome == "done" for visit in visits) / wall_s,
         peak_bytes=memory.peak_bytes, samples=memory.samples, read_back=checked,
-        errors=tuple(sorted({visit.error for visit in visits if visit.outcome in ("failed", "lost")}))[:5],
+        errors=tuple(sorted({v.error for v in visits if v.outcome in ("failed", "late", "lost")}))[:5],
+        refusals=sum(visit.refusals for visit in visits),
     )  # fmt: skip
 
 
 def climb(run: Callable[[int], Level], *, most: int, seconds: float) -> list[Level]:
-    """Raise the number of users by half until they are no longer carried; then look between, once.
+    """Raise the number of users until they are no longer carried; then look between, to within a tenth.
 
     Parameters
     ----------
@@ -374,27 +405,35 @@ def climb(run: Callable[[int], Level], *, most: int, seconds: float) -> list[Lev
     most : never more users than this
     seconds : no new level after so long
     """
-    began, levels, users = time.monotonic(), [], 1
-    while time.monotonic() - began < seconds:
-        levels.append(run(users))
-        if not levels[-1].carried or users >= most:
+    end, levels = time.monotonic() + seconds, [run(1)]
+    while levels[-1].carried and levels[-1].users < most and time.monotonic() < end:
+        levels.append(run(_more(levels[-1], most)))
+    while time.monotonic() < end:
+        low, high = carried(levels), min((one.users for one in levels if not one.carried), default=0)
+        if high - low <= max(1, low // 10):
             break
-        users = min(most, max(users + 1, users * 3 // 2))
-    carried = max((one.users for one in levels if one.carried), default=0)
-    failed = min((one.users for one in levels if not one.carried), default=0)
-    if failed - carried > 1 and time.monotonic() - began < seconds:
-        levels.append(run((carried + failed) // 2))
+        levels.append(run((low + high) // 2))
     return sorted(levels, key=lambda one: one.users)
+
+
+def _more(one: Level, most: int) -> int:
+    """Twice as many users, or fewer where so many would be far too late: time grows with users."""
+    guess = math.ceil(1.1 * one.users * LIMIT_S / one.p95_s)
+    return min(most, 2 * one.users, max(one.users + 1, guess))
 
 
 def carried(levels: Sequence[Level]) -> int:
     """The figure: the most users below the first level that was not carried."""
-    best = 0
-    for one in sorted(levels, key=lambda one: one.users):
-        if not one.carried:
-            break
-        best = one.users
-    return best
+    failed = min((one.users for one in levels if not one.carried), default=math.inf)
+    return max((one.users for one in levels if one.users < failed), default=0)
+
+
+def ended(levels: Sequence[Level], most: int) -> str:
+    """Why no more users were carried: "slow", "failed"; or why no more were tried: "most", "seconds"."""
+    over = [one for one in levels if not one.carried]
+    if over:
+        return "slow" if set(min(over, key=lambda one: one.users).outcomes) <= {"done", "late"} else "failed"
+    return "most" if carried(levels) >= most else "seconds"
 
 
 # -- processes instead of a server ----------------------------------------------------------------------
@@ -408,7 +447,7 @@ def processes(
     A process counts as "done" if it ends with 0 in time. When the sum of all passes the budget, what still
     runs is killed and counts as "failed": the study's server has no more memory than that.
     """
-    began = time.monotonic()
+    began, spent = time.monotonic(), _children_core_s()
     running: dict[int, subprocess.Popen[bytes]] = {}
     visits: list[Visit] = []
     for user in range(users):
@@ -434,7 +473,62 @@ def processes(
                 visits.append(Visit(user, "failed", passed, error=error))
             running.clear()
         time.sleep(0.05)
-    return summary(users, visits, time.monotonic() - began, memory)
+    one = summary(users, visits, time.monotonic() - began, memory)
+    return replace(one, core_s=_children_core_s() - spent)
+
+
+def _children_core_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+# -- what was measured ----------------------------------------------------------------------------------
+
+
+class Users:
+    """Questions to ``users.json``; without it, nothing is known.
+
+    It holds ``stamp``, ``budget_bytes``, ``limit_s``, ``workers``, ``frames``, ``payload_bytes``,
+    ``bounds`` (``users``, ``seconds`` and ``level_s``), ``storage_mb_s`` (written and synced), ``jobs`` (by
+    resolution: predicted ``memory_bytes``, measured ``read_bytes`` and ``written_bytes``), ``carried`` (by
+    arm and resolution: ``users`` and why it ``ended``), ``levels`` (rows of `Level`, with arm and
+    resolution) and ``crowd`` (a row of `Level` with ``resolution`` and ``queue``).
+    """
+
+    def __init__(self, data: Mapping[str, Any] | None = None) -> None:
+        self.data = data or {}
+        self._carried = {(one["arm"], one["resolution"]): one for one in self.data.get("carried", ())}
+
+    def get(self, place: tuple[str, str]) -> int | None:
+        """The most users that an arm carried at a resolution."""
+        one = self._carried.get(place)
+        return None if one is None else int(one["users"])
+
+    def bounded(self, place: tuple[str, str]) -> bool:
+        """Whether the measurement ended before the users were too many."""
+        return self._carried.get(place, {}).get("ended") in ("most", "seconds")
+
+    def levels(self, arm: str, resolution: str) -> list[Mapping[str, Any]]:
+        """Rows of an arm at a resolution, fewest users first."""
+        rows = [
+            one for one in self.data.get("levels", ()) if (one["arm"], one["resolution"]) == (arm, resolution)
+        ]
+        return sorted(rows, key=lambda one: one["users"])
+
+    def top(self, arm: str, resolution: str) -> Mapping[str, Any] | None:
+        """The level with the most users that were carried."""
+        count = self.get((arm, resolution))
+        return next((one for one in self.levels(arm, resolution) if one["users"] == count), None)
+
+    def cost(self, resolution: str, below: float = math.inf) -> Cost | None:
+        """What a job takes, by the largest level that was carried, or the largest of fewer users."""
+        top = self.top("splice", resolution)
+        rows = [one for one in self.levels("splice", resolution) if top and one["users"] <= top["users"]]
+        rows = [one for one in rows if one["users"] < below]
+        job = next((one for one in self.data.get("jobs", ()) if one["resolution"] == resolution), None)
+        if not rows or job is None:
+            return None
+        return Cost.of(rows[-1], job, self.data["stamp"]["machine"]["cores"])
 
 
 # -- on paper -------------------------------------------------------------------------------------------
@@ -442,44 +536,54 @@ def processes(
 
 @dataclass(frozen=True)
 class Cost:
-    """What one job takes, measured: core-seconds, bytes of memory, bytes uploaded and downloaded."""
+    """What one job takes, measured at `users` at once.
 
+    ``busy`` is the share of the cores' time that was used; ``client_core_s`` is what the user's side took,
+    which a service does not pay.
+    """
+
+    users: int
     core_s: float
+    client_core_s: float
+    busy: float
     memory_bytes: int
     bytes_up: int
     bytes_down: int
+    storage_bytes: int
 
     @classmethod
-    def of(cls, one: Level, memory_bytes: int) -> Cost:
-        """The mean over a level's jobs, with the memory that is set aside for one."""
-        done = max(1, one.outcomes.get("done", 0))
-        return cls(one.core_s / done, memory_bytes, one.bytes_up // done, one.bytes_down // done)
+    def of(cls, level: Mapping[str, Any], job: Mapping[str, Any], cores: int) -> Cost:
+        """The mean over a level's jobs. What is stored travels as often as it was read and written."""
+        done = max(1, level["outcomes"].get("done", 0))
+        up, down = level["bytes_up"] // done, level["bytes_down"] // done
+        return cls(
+            users=level["users"], core_s=level["core_s"] / done,
+            client_core_s=level["client_core_s"] / done,
+            busy=(level["core_s"] + level["client_core_s"]) / (cores * level["wall_s"]),
+            memory_bytes=job["memory_bytes"], bytes_up=up, bytes_down=down,
+            storage_bytes=up + job["read_bytes"] + job["written_bytes"] + down,
+        )  # fmt: skip
+
+    def per_minute(self, cores: int) -> float:
+        """Results a minute of so many cores, clients on them as well."""
+        return 60 * self.busy * cores / (self.core_s + self.client_core_s)
 
 
 @dataclass(frozen=True)
 class Need:
-    """What it takes to serve so many users who all come at once, each within `within_s`."""
+    """What it takes to serve so many users who all come at once, each within `within_s`. MB is 10^6 bytes."""
 
     users: int
     within_s: float
-    cores: int
+    workers: int
     memory_bytes: int
-    upload_mbit_s: float
-    storage_mib_s: float
-    storage_bytes: int
+    upload_mb_s: float
+    download_mb_s: float
+    storage_mb_s: float
 
 
 def need(users: int, cost: Cost, within_s: float = LIMIT_S) -> Need:
-    """The capacity model.
-
-    Assumptions: cores are alike and jobs are spread evenly; the share of a core's time that jobs get is all
-    of it; every upload is written once and read twice (prediction, job), every result is written once and
-    read twice (verification, download); all of it moves within `within_s`. What is not in it: the time of
-    the last upload, and waiting for whole jobs (with few jobs a core, one job more or less shows).
-    """
-    cores = max(1, math.ceil(users * cost.core_s / within_s))
-    moved = users * 3 * (cost.bytes_up + cost.bytes_down)
-    return Need(
-        users, within_s, cores, cores * cost.memory_bytes, users * cost.bytes_up * 8e-6 / within_s,
-        moved / within_s / MIB, users * (cost.bytes_up + cost.bytes_down),
-    )  # fmt: skip
+    """The capacity model: a worker is a core, and every rate is what must be moved within the time."""
+    workers = max(1, math.ceil(users * cost.core_s / (within_s * cost.busy)))
+    rates = (users * size / within_s / 1e6 for size in (cost.bytes_up, cost.bytes_down, cost.storage_bytes))
+    return Need(users, within_s, workers, workers * cost.memory_bytes, *rates)

@@ -1,0 +1,208 @@
+"""The experiment on users: how a figure is found, what the report makes of it, and the model on paper."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from test_lab_report import lines, made, told, write
+
+from vidstega.lab import plots, report, users
+from vidstega.lab.users import Level, Users
+
+__all__ = ["made"]
+MIB = 1 << 20
+
+
+def make_level(count: int, p95: float, **changes: Any) -> Level:
+    """So many users who all got their result, on two cores that were busy for nine tenths of the time."""
+    values: dict[str, Any] = {
+        "users": count, "outcomes": {"done": count}, "refused_with": {}, "p50_s": p95 / 2, "p95_s": p95,
+        "p99_s": p95, "most_s": p95, "wall_s": p95, "per_minute": 60 * count / p95, "peak_bytes": 500 * MIB,
+        "samples": 9, "read_back": count, "core_s": 1.5 * p95, "client_core_s": 0.3 * p95,
+        "bytes_up": 10**7 * count, "bytes_down": 3 * 10**7 * count,
+    }  # fmt: skip
+    return Level(**values | changes)
+
+
+def failing(count: int) -> Level:
+    return make_level(
+        count, math.nan, outcomes={"failed": count}, wall_s=1.0, core_s=1.0, errors=("out of memory",)
+    )
+
+
+@pytest.fixture
+def measured(made: dict[str, Any]) -> dict[str, Any]:
+    """As experiments/users.py writes it: a second a job, so 60 are carried; `current` runs out of memory."""
+    splice = [make_level(count, count / 2) for count in (1, 2, 4, 8, 16, 32, 60, 64)]
+    current = [make_level(1, 20), failing(2)]
+    place = {"resolution": "1440p"}
+    return {
+        "stamp": {"machine": made["machine"], "commit": "abc"}, "budget_bytes": 4 << 30, "limit_s": 30.0,
+        "workers": 2, "frames": 100, "payload_bytes": 1000, "storage_mb_s": 400.0,
+        "bounds": {"users": 256, "seconds": 180, "level_s": 60},
+        "jobs": [place | {"memory_bytes": 230 * MIB, "read_bytes": 12 * 10**7, "written_bytes": 3 * 10**7}],
+        "carried": [
+            place | {"arm": "splice", "users": 60, "ended": "slow"},
+            place | {"arm": "current", "users": 1, "ended": "failed"},
+        ],
+        "levels": [place | {"arm": "splice"} | one.row() for one in splice]
+        + [place | {"arm": "current"} | one.row() for one in current],
+        "crowd": {"resolution": "480p", "queue": 64, "tries": 3}
+        | make_level(100, 20, outcomes={"done": 90, "refused": 10}, read_back=90, refusals=47).row(),
+    }  # fmt: skip
+
+
+# -- levels --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("capacity", [0, 1, 2, 3, 7, 19, 60, 131, 200])
+def test_the_climb_finds_what_is_carried(capacity: int) -> None:
+    tried: list[int] = []
+
+    def run(count: int) -> Level:
+        tried.append(count)
+        return make_level(count, 30 * count / (capacity + 0.5))
+
+    levels = users.climb(run, most=200, seconds=100)
+    found = users.carried(levels)
+    assert found <= capacity and capacity - found <= max(1, found // 10)
+    assert len(tried) == len(set(tried)) <= 13 and max(tried) <= min(200, max(1, 2 * capacity))
+    assert users.ended(levels, 200) == ("most" if capacity == 200 else "slow")
+
+
+def test_the_climb_is_bounded_in_time_and_knows_failures() -> None:
+    levels = users.climb(lambda count: make_level(count, 1), most=99, seconds=0)
+    assert [one.users for one in levels] == [1] and users.ended(levels, 99) == "seconds"
+    levels = users.climb(lambda n: failing(n) if n > 5 else make_level(n, 1), most=99, seconds=9)
+    assert (users.carried(levels), users.ended(levels, 99)) == (5, "failed")
+
+
+def test_late_is_not_carried() -> None:
+    assert not make_level(3, 29, outcomes={"done": 2, "late": 1}).carried
+    assert make_level(3, 30).carried and not make_level(3, 30.1).carried
+
+
+def test_rows_are_json() -> None:
+    assert json.loads(json.dumps(failing(2).row(), allow_nan=False))["p95_s"] is None
+
+
+def test_processes_under_a_budget(tmp_path: Path) -> None:
+    def command(user: int) -> list[str]:
+        return [sys.executable, "-c", "import time; data = bytearray(64 << 20); time.sleep(0.5)"]
+
+    one = users.processes(command, 2, budget_bytes=1 << 30, seconds=30, cwd=tmp_path)
+    assert one.outcomes == {"done": 2} and one.core_s > 0 and one.peak_bytes > 100 * MIB
+    one = users.processes(command, 3, budget_bytes=100 * MIB, seconds=30, cwd=tmp_path)
+    assert "failed" in one.outcomes and "out of memory" in one.errors and not one.carried
+
+
+# -- the report ----------------------------------------------------------------------------------------
+
+
+def test_without_measurement_the_report_says_so(made: dict[str, Any]) -> None:
+    text = told(made)
+    assert lines(text, "(missing): no level was measured, or there is no `users.json` here.")
+    assert "Capacity model" not in text
+
+
+def test_users_are_told_with_what_ended_them(made: dict[str, Any], measured: dict[str, Any]) -> None:
+    text = told(made, measured)
+    assert lines(
+        text, "| 1440p | `splice` | 60 | 64: p95 32.0 s | 15.0 | 30.0 | 30.0 | 120 | 500 |", "60 of 60"
+    )
+    assert lines(text, "| 1440p | `current` | 1 | 2: 2 failed (out of memory) |", "not here")
+    assert "Measured on this machine, 2 cores, commit abc." in text and "has 4 GiB" in text
+    other = copy.deepcopy(measured)
+    other["stamp"]["machine"] |= {"cpu": "another cpu"}
+    assert "**another machine** (another cpu)" in told(made, other)
+
+
+def test_a_bound_is_not_a_limit(made: dict[str, Any], measured: dict[str, Any]) -> None:
+    measured["carried"][0] |= {"users": 64, "ended": "most"}
+    text = told(made, measured)
+    assert lines(text, "| 1440p | `splice` | at least 64 | nothing tried |")
+    assert "one machine carries at least 64 of 50 users" in text
+
+
+def test_past_capacity_is_judged(made: dict[str, Any], measured: dict[str, Any]) -> None:
+    text = told(made, measured)
+    assert "90 done, 10 refused; 0 lost. 47 answers were 429 or 503. 90 results read back" in text
+    assert "All ended with a result or an honest refusal, within the budget." in text
+    for change in ({"outcomes": {"done": 99, "lost": 1}}, {"peak_bytes": 5 << 30}, {"read_back": 89}):
+        worse = measured | {"crowd": measured["crowd"] | change}
+        assert "**Not all ended with" in told(made, worse)
+    assert "A crowd with all limits in force: (missing)." in told(made, measured | {"crowd": None})
+
+
+def test_the_capacity_model(made: dict[str, Any], measured: dict[str, Any]) -> None:
+    """0.75 core-seconds a job on cores busy for 90 %: 36 jobs a worker in 30 s."""
+    cost = Users(measured).cost("1440p")
+    assert cost is not None and cost.core_s == 0.75 and cost.busy == pytest.approx(0.9)
+    assert [users.need(n, cost).workers for n in (1, 36, 50, 100)] == [1, 1, 2, 3]
+    text = told(made, measured)
+    assert lines(text, "| 1440p | 50 | 2 | 460 | 16.7 | 50.0 | 317 | storage | 79% |")
+    assert lines(text, "| 1440p | 100 | 3 | 690 | 33.3 | 100 | 633 | storage | 158% |")
+    fast = told(made, measured | {"storage_mb_s": 4000.0})
+    assert lines(fast, "| 1440p | 100 | 3 |", "| download | 80% |")
+
+
+def test_the_model_is_checked_against_levels_it_was_not_made_from(
+    made: dict[str, Any], measured: dict[str, Any]
+) -> None:
+    (row,) = lines(told(made, measured), "| 1440p | 32 | 0.75 | 0.15 | 90% |")
+    assert row.endswith("| 120 | 120 | 1.00 | 60 | 60 |")
+    measured["levels"] = [one for one in measured["levels"] if one["users"] in (1, 2, 60)]
+    (row,) = lines(told(made, measured), "| 1440p | 2 | 0.75 |")
+    few = [one for one in measured["levels"] if one["users"] == 60]
+    assert lines(told(made, measured | {"levels": few}), "| 1440p |" + " (missing) |" * 9)
+
+
+def test_what_lacks_in_the_file_is_missing_in_the_report(
+    made: dict[str, Any], measured: dict[str, Any]
+) -> None:
+    for name in ("jobs", "carried"):
+        text = told(made, measured | {name: []})
+        assert lines(text, "| 1440p |" + " (missing) |" * 8)
+    measured["carried"][0]["users"] = 0
+    measured["levels"] = [one for one in measured["levels"] if one["users"] == 64]
+    assert lines(told(made, measured), "| 1440p | `splice` | 0 | 64: p95 32.0 s | (missing)")
+
+
+def test_the_report_is_a_function_of_its_files(
+    made: dict[str, Any], measured: dict[str, Any], tmp_path: Path
+) -> None:
+    folder, figure = write(made, tmp_path), "figures/users.png"
+    (folder / report.USERS).write_text(json.dumps(measured))
+    first, drawn = report.write_report(folder).read_bytes(), (folder / figure).read_bytes()
+    assert report.write_report(folder).read_bytes() == first and (folder / figure).read_bytes() == drawn
+    assert figure.encode() in first
+    (folder / report.USERS).unlink()
+    assert figure.encode() not in report.write_report(folder).read_bytes() and not (folder / figure).exists()
+
+
+# -- the figure ----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_cut_off_and_axes_say_their_units(measured: dict[str, Any]) -> None:
+    figure = plots.draw_users(Users(measured))
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    drawn = figure.get_tightbbox(canvas.get_renderer())
+    width, height = figure.get_size_inches()
+    assert drawn.x0 >= 0 and drawn.y0 >= 0 and drawn.x1 <= width and drawn.y1 <= height
+    left, right = figure.axes
+    assert re.search(r"\(.+\)", left.get_ylabel())
+    assert re.search(r"\(.+\)", right.get_xlabel()) and "(s)" in right.get_ylabel()
+    assert [bar.get_height() for bar in left.patches] == [60, 1]
+    assert list(right.lines[0].get_ydata()) == [count / 2 for count in (1, 2, 4, 8, 16, 32, 60, 64)]
