@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import mmap
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -26,6 +29,7 @@ from vidstega.lab.synth import make_cover  # noqa: E402
 from vidstega.lab.users import NO_RATES, Load, Server, crowd, level, serving  # noqa: E402
 from vidstega.service import child as children  # noqa: E402
 from vidstega.service.child import Child, Limits, Outcome  # noqa: E402
+from vidstega.service.cli import add_parsers  # noqa: E402
 from vidstega.service.limits import Client as Who  # noqa: E402
 from vidstega.service.limits import RateLimits  # noqa: E402
 from vidstega.service.settings import Settings  # noqa: E402
@@ -145,6 +149,68 @@ def test_inventing_api_keys_gains_little(tmp_path: Path, known: bool) -> None:
     rates = RateLimits(settings)
     passed = [asyncio.run(_count(rates, Who.of("192.0.2.1", f"key {n}"), 1))[0] for n in range(9)]
     assert sum(passed) == (9 if known else 7)
+
+
+@pytest.fixture
+def redis_server(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A Redis of our own on loopback, which keeps nothing."""
+    pytest.importorskip("redis", reason="the redis package is not installed: pip install 'limits[redis]'")
+    if (program := shutil.which("redis-server")) is None:
+        pytest.skip("no redis-server is installed")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    options = ("--port", port, "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path))
+    with subprocess.Popen([program, *options], stdout=subprocess.DEVNULL) as process:
+        until(lambda: _listens(int(port)), bool)
+        yield f"redis://127.0.0.1:{port}/0", process
+        process.kill()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_servers_share_their_counters_in_redis(
+    tmp_path: Path, cover: Path, redis_server: tuple[str, subprocess.Popen[bytes]]
+) -> None:
+    url, process = redis_server
+    options = ("--rate-storage", url, "--rate-work", "3 per minute")
+    files = {"video": cover.read_bytes()}
+    with started(tmp_path / "a", *options) as (_, a), started(tmp_path / "b", *options) as (_, b):
+        answers = [client.post("/capacity", files=files) for client in (a, b, a, b, a)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429, 429]
+        assert 0 < int(answers[3].headers["Retry-After"]) <= 60
+        other = b.post("/capacity", files=files, headers={"X-API-Key": "another"})
+        assert other.status_code == 200
+        process.kill()
+        process.wait()
+        answer = a.post("/capacity", files=files)
+        assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
+        assert "rate limits cannot be counted" in answer.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("redis://me:secret@127.0.0.1:9/0", "redis://127.0.0.1:9/0, does not answer"),
+        ("nonsense://me:secret@x", "'nonsense://x', cannot be used: unknown storage scheme"),
+        ("nonsense", "'nonsense', cannot be used"),
+        ("", "'', cannot be used"),
+        ("async+memory://", "asynchronous"),
+    ],
+)
+def test_a_storage_that_is_none_is_one_clear_line(
+    tmp_path: Path, url: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if url.startswith("redis"):
+        pytest.importorskip("redis")
+    parser = argparse.ArgumentParser()
+    add_parsers(parser.add_subparsers())
+    args = parser.parse_args(["serve", "--port", "0", "--data", str(tmp_path), "--rate-storage", url])
+    assert args.run(args) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert words in line and "secret" not in line
 
 
 def test_an_ipv6_network_is_one_client() -> None:
@@ -302,8 +368,6 @@ def test_results_expire(tmp_path: Path, cover: Path) -> None:
 
 
 def test_an_upload_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
-    import socket
-
     with started(tmp_path / "data", *NO_RATES) as (server, client):
         host, port = server.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port))) as raw:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import math
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from anyio import to_thread
 from limits import RateLimitItem, parse_many
-from limits.storage import storage_from_string
+from limits.storage import Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from vidstega.errors import ParameterError
@@ -43,6 +44,9 @@ def _digest(api_key: str | None) -> str | None:
     return hashlib.sha256(api_key.encode()).hexdigest() if api_key else None
 
 
+_PATIENCE_S = 3  # with a storage elsewhere
+
+
 class Unavailable(Exception):
     """The storage of the counters does not answer."""
 
@@ -52,15 +56,15 @@ class RateLimits:
 
     def __init__(self, settings: Settings) -> None:
         try:
-            self._limiter = MovingWindowRateLimiter(storage_from_string(settings.rate_storage))
             self._rates = {
                 "embed": _parse(settings.rate_embed),
                 "extract": _parse(settings.rate_extract),
                 "work": _parse(settings.rate_work),
                 "address": _parse(settings.rate_address),
             }
-        except (ValueError, ImportError) as error:
+        except ValueError as error:
             raise ParameterError(f"the rate limits cannot be used: {error}") from None
+        self._limiter = MovingWindowRateLimiter(_storage(settings.rate_storage))
         self._known_keys = settings.api_keys is not None
 
     async def retry_after(self, client: Client, operation: str) -> int | None:
@@ -92,6 +96,25 @@ class RateLimits:
     def _wait(self, rate: RateLimitItem, name: str, who: str) -> int:
         reset = self._limiter.get_window_stats(rate, name, who).reset_time
         return max(1, math.ceil(reset - time.time()))
+
+
+def _storage(url: str) -> Storage:
+    """The storage of the counters, if it answers. Messages hold no password."""
+    shown = re.sub(r"//[^/]*@", "//", url)
+    quick = {"socket_timeout": _PATIENCE_S, "socket_connect_timeout": _PATIENCE_S}
+    try:
+        storage = storage_from_string(url, **(quick if url.startswith(("redis", "valkey")) else {}))
+        if not isinstance(storage, Storage):
+            raise ValueError("it is an asynchronous one")
+        alive = storage.check()
+    except Exception as error:  # of a kind that differs from storage to storage
+        reason = str(error).replace(url, shown).rstrip(".")
+        raise ParameterError(
+            f"the storage of the rate limits, {shown!r}, cannot be used: {reason}; give memory:// or another"
+        ) from None
+    if not alive:
+        raise ParameterError(f"the storage of the rate limits, {shown}, does not answer; is it running?")
+    return storage
 
 
 def _parse(text: str) -> list[RateLimitItem]:
