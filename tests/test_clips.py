@@ -53,6 +53,12 @@ def test_every_playable_clip_carries(name: str, tmp_path: Path) -> None:
         vidstega.extract(result.stego, key="another")
 
 
+def test_the_head_of_a_picture_tells_what_decoding_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads = {name: video.scan(CLIPS / name).source for name in PLAYABLE}
+    monkeypatch.setattr(video, "_look_at_head", lambda path: None)
+    assert heads == {name: video.scan(CLIPS / name).source for name in PLAYABLE}
+
+
 @pytest.mark.parametrize("name", [name for name in PLAYABLE if name not in SLOW][::3])
 def test_every_frame_of_some_carries(name: str, tmp_path: Path) -> None:
     result = embed(CLIPS / name, tmp_path, "all")

@@ -95,6 +95,18 @@ def test_a_splice_touches_nothing_but_its_runs(cover: Path, tmp_path: Path, key:
     assert list(before.digests.values()) == list(after.digests.values())
 
 
+@pytest.mark.parametrize("spread", ["fewest", "all"])
+def test_opening_a_file_by_its_headers_alone_changes_nothing(
+    cover: Path, tmp_path: Path, spread: plan.Spread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick, scan = embed_with_salt(cover, tmp_path / "s.mp4", MESSAGE, spread=spread), video.scan(cover)
+    assert scan.headers_tell
+    monkeypatch.setattr(video, "_look_at_head", lambda path: None)
+    monkeypatch.setattr(video.Scan, "headers_tell", False)
+    assert video.scan(cover).source == scan.source
+    assert embed_with_salt(cover, tmp_path / "s.mp4", MESSAGE, spread=spread) == quick
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".ts"])
 def test_open_groups_take_a_picture_that_stands_in(tmp_path: Path, key: str, suffix: str) -> None:
     cover = make_cover(

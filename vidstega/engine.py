@@ -220,7 +220,6 @@ class _Embedding:
         if scan.sets is not None and coder.sps is not None:
             extradata = scan.sets.with_pps(h264.write_pps(coder.pps_id, coder.sps.id))
         matrix = compare.display_matrix(scan) if coder.lossless is not None else None
-        video.let_go()
         try:
             with self.progress.stage("embed", len(scan.packets)) as advance:
                 left_out = splice.mux(
@@ -290,11 +289,7 @@ class _Embedding:
     ) -> tuple[payload.Unsealer, NDArray[np.uint64]]:
         spool = workshop / "read-back"
         digests = _read(stego, found, parts, spool, self.n_jobs, self.progress, "verify", digest=True)
-        with spool.open("rb") as file:
-            unsealer = payload.unseal(file, found.keys, found.layout)
-            for _ in unsealer:
-                pass
-        return unsealer, digests
+        return _unsealed(spool, found), digests
 
     @contextlib.contextmanager
     def _payload(self) -> Iterator[BinaryIO]:
@@ -401,11 +396,10 @@ def extract(
     b'meet at noon'
     """
     target = None if out is None else Path(out)
-    known = [methods.get(method)] if method is not None else [methods.get(name) for name in methods.names()]
     if target is not None:
         _check_target(Path(stego), target, overwrite)
     scan = video.scan(stego)
-    found = search.find(scan, key, known, deep=deep)
+    found = search.find(scan, key, _to_try(method), deep=deep)
     with _workshop(target) as workshop:
         spool, plain = workshop / "sealed", workshop / "payload"
         _read(scan, found, found.parts, spool, _workers(n_jobs), Progress(progress), "extract")
@@ -452,6 +446,15 @@ def _read(
     return np.concatenate(digests)
 
 
+def _unsealed(spool: Path, found: Found) -> payload.Unsealer:
+    """Unseal to the end, for the digest alone."""
+    with spool.open("rb") as file:
+        unsealer = payload.unseal(file, found.keys, found.layout)
+        for _ in unsealer:
+            pass
+    return unsealer
+
+
 # -- verifying, asking ----------------------------------------------------------------------------------
 
 
@@ -475,24 +478,18 @@ def verify(
         If no payload can be read with this key.
     """
     report = Progress(progress)
-    known = [methods.get(method)] if method is not None else [methods.get(name) for name in methods.names()]
     before, after = video.scan(cover, digest=True), video.scan(stego, digest=True)
-    found = search.find(after, key, known)
+    found = search.find(after, key, _to_try(method))
     replaced = _replaced(found.parts, len(after.packets)) if found.spliced else None
     if len(before.packets) != len(after.packets) and found.spliced:
         raise VerificationError(f"{len(after.packets)} video packets stand for {len(before.packets)}")
     notes = compare.compare_streams(before, after, replaced)
     with _workshop(None) as workshop:
         _read(after, found, found.parts, workshop / "sealed", _workers(n_jobs), report, "verify")
-        with (workshop / "sealed").open("rb") as file:
-            unsealer = payload.unseal(file, found.keys, found.layout)
-            for _ in unsealer:
-                pass
+        unsealer = _unsealed(workshop / "sealed", found)
     compared = ["times", "other streams", "payload", *(["copied packets"] if found.spliced else [])]
     if full:
-        index = np.concatenate([np.searchsorted(after.pts, p.pts[: p.carrying]) for p in found.parts])
-        carrying = np.zeros(len(after.pts), bool)
-        carrying[index] = True
+        carrying = compare.carrying_frames(after.pts, (p.pts[: p.carrying] for p in found.parts))
         compare.compare_frames(before, after, carrying, report)
         compared.append("every frame")
     mode = "splice" if found.spliced else "transcode"
@@ -505,9 +502,8 @@ def verify(
 def capacity(cover: PathLike, *, method: Method | str | None = None) -> Capacity:
     """How much a cover takes, by method and spread."""
     scan = video.scan(cover)
-    known = [methods.get(method)] if method is not None else [methods.get(name) for name in methods.names()]
     rows = []
-    for one in known:
+    for one in _to_try(method):
         carrier = Carrier(one, scan.size, scan.depth)
         for spread in ("fewest", 0.5, 0.1, "all"):
             room = plan.room(scan, carrier, spread)
@@ -518,6 +514,10 @@ def capacity(cover: PathLike, *, method: Method | str | None = None) -> Capacity
                 )
             )  # fmt: skip
     return Capacity(Path(cover), tuple(rows))
+
+
+def _to_try(method: Method | str | None) -> list[Method]:
+    return [methods.get(name) for name in ([method] if method is not None else methods.names())]
 
 
 def _size_of(path: Path) -> int:
@@ -603,6 +603,10 @@ def _in_order(n_jobs: int, calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
                 raise OutputError(
                     f"workers were killed {_RETRIES + 1} times; is there enough memory for n_jobs={n_jobs}?"
                 ) from None
+        except Exception as error:
+            if type(error).__name__ != "KilledWorker":  # of distributed, which tries again by itself
+                raise
+            raise OutputError("the cluster's workers were killed; have they enough memory?") from None
 
 
 def _alone(n_jobs: int) -> bool:

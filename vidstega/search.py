@@ -51,14 +51,16 @@ def find(
         carrier = Carrier(method, scan.size, scan.depth)
         for ordinal in _candidates(scan, deep):
             try:
-                keys, layout = carrier.read_header(_luma(scan, ordinal), key, derived)
+                luma = _luma(scan, ordinal)
+                keys, layout = carrier.read_header(luma, key, derived)
             except (PayloadError, CapacityError):
                 continue
             if layout.method != method.name:
                 continue
+            mark = carrier.read_mark(luma, keys, layout.runs, 0)
             # A noisy frame coded without loss can be as large as a raw one, so that size proves no splice.
             for locate in (_runs, _stretch) if scan.raw_pictures[ordinal] else (_stretch,):
-                parts = locate(scan, carrier, keys, layout, ordinal)
+                parts = locate(scan, carrier, keys, layout, ordinal, mark)
                 if sum(part.carrying for part in parts) == layout.frames:
                     return Found(carrier, keys, layout, tuple(parts), spliced=locate is _runs)
     raise PayloadError
@@ -94,7 +96,9 @@ def _luma(scan: Scan, ordinal: int) -> np.ndarray[tuple[int, int], np.dtype[np.u
     return luma
 
 
-def _runs(scan: Scan, carrier: Carrier, keys: Keys, layout: Layout, start: int) -> list[Part]:
+def _runs(
+    scan: Scan, carrier: Carrier, keys: Keys, layout: Layout, start: int, mark: tuple[int, int] | None
+) -> list[Part]:
     """Walk the raw pictures from run 0 on: where a mark opens, a run starts; what does not is another's."""
     raw = scan.raw_pictures
     found: dict[int, Part] = {}
@@ -104,10 +108,11 @@ def _runs(scan: Scan, carrier: Carrier, keys: Keys, layout: Layout, start: int) 
         if not len(following):
             break
         ordinal += int(following[0])
-        try:
-            mark = carrier.read_mark(_luma(scan, ordinal), keys, layout.runs, expected)
-        except PayloadError:
-            mark = None
+        if ordinal > start:
+            try:
+                mark = carrier.read_mark(_luma(scan, ordinal), keys, layout.runs, expected)
+            except PayloadError:
+                mark = None
         if mark is None or mark[0] in found:
             ordinal += 1
             continue
@@ -129,9 +134,10 @@ def _with_offsets(parts: list[Part], carrier: Carrier, frame_bytes: int) -> list
     return placed
 
 
-def _stretch(scan: Scan, carrier: Carrier, keys: Keys, layout: Layout, start: int) -> list[Part]:
+def _stretch(
+    scan: Scan, carrier: Carrier, keys: Keys, layout: Layout, start: int, mark: tuple[int, int] | None
+) -> list[Part]:
     """The one run of a transcode: all frames from `start` on, in segments if it is the video's first."""
-    mark = carrier.read_mark(_luma(scan, start), keys, layout.runs, 0)
     if layout.runs != 1 or mark is None:
         return []
     if start == 0:

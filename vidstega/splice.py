@@ -128,8 +128,8 @@ def mux(
     UnsupportedError
         If the container cannot hold the carrying video, or one of its packets.
     """
-    # Matroska also notes where chroma is sited, which a scan does not tell.
-    known = scan.index if extradata and scan.headers_tell and container != "matroska" else None
+    # Of a copied stream Matroska also notes where chroma is sited, which a scan does not tell.
+    known = scan.index if scan.headers_tell and (lossless or container != "matroska") else None
     with reading(scan.path, known_stream=known) as source:
         with _writing(container):
             output = _open_output(target, container, source, scan)

@@ -5,7 +5,6 @@ Tasks take paths and numbers alone, so that threads, processes and clusters run 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from vidstega import h264, payload, splice, video
 from vidstega.carrier import Carrier
+from vidstega.clock import Clock
 from vidstega.errors import OutputError, VerificationError
 from vidstega.payload import Area, Keys, Layout
 from vidstega.plan import Part
@@ -61,22 +61,6 @@ class Job:
     digest: bool = False
 
 
-class _Clock:
-    """Seconds by stage, of one task."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.start()
-
-    def start(self) -> None:
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
-
-
 @dataclass(frozen=True)
 class Written:
     """A part on disk, packet after packet in `path`. Iterating gives them and deletes the file."""
@@ -111,7 +95,7 @@ class Coding:
     def __init__(self, job: Job, coder: Coder) -> None:
         self._job = job
         self._sink = _CodedFrames(job, coder, coder.lossless) if coder.lossless else _RawPictures(job, coder)
-        self._clock = _Clock()
+        self._clock = Clock()
         self._digests: list[int] = []
         self.extradata = self._sink.extradata
 
@@ -125,6 +109,8 @@ class Coding:
 
     def __iter__(self) -> Iterator[tuple[Row, Any]]:
         job, clock, times = self._job, self._clock, []
+        if job.part.index or not job.part.stand_in:
+            video.let_go()  # what was decoded before
         clock.start()
         for number, frame in enumerate(_frames(job, self._sink.on_packet)):
             if number == 0:
@@ -143,7 +129,6 @@ class Coding:
             clock.start()
         del frame
         packets = self._sink.finish()
-        video.let_go()
         clock.lap("encode")
         times += [row[0] for row, _ in packets]
         yield from packets
@@ -171,6 +156,7 @@ def write_part(job: Job, coder: Coder, path: Path) -> Written:
 def read_part(job: Job) -> NDArray[np.uint64]:
     """Decode a part's frames, put what they carry in its place in the spool, and give their digests."""
     digests, part, message = [], job.part, job.message
+    video.let_go()  # what was decoded before
     wanted = part.pts if job.digest else part.pts[: part.carrying]
     with message.spool.open("r+b") as spool:
         spool.seek(part.offset)
@@ -184,8 +170,6 @@ def read_part(job: Job) -> NDArray[np.uint64]:
                 )
             if job.digest:
                 digests.append(video.frame_digest(frame))
-    del frame
-    video.let_go()
     return np.array(digests, np.uint64)
 
 

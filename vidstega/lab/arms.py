@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
+from vidstega.clock import Clock
+
 ARMS = (
     "current",
     "current+streaming",
@@ -112,7 +114,7 @@ def _floor(cover: Path, stego: Path) -> Job:
     from vidstega.payload import Keys, Layout
 
     no_keys = cast(Keys, None)  # no frame carries, so none asks for them
-    clock = _Clock()
+    clock = Clock()
     scan = video.scan(cover)
     clock.lap("probe")
     container = splice.container_of(stego)
@@ -157,7 +159,7 @@ def _copy(cover: Path, stego: Path) -> Job:
 
     from vidstega import video
 
-    clock, frames = _Clock(), 0
+    clock, frames = Clock(), 0
     with video.reading(cover) as source, av.open(str(stego), "w") as output:
         streams = {s.index: output.add_stream_from_template(s, opaque=True) for s in source.streams}
         carrying = video.best_video(source).index
@@ -307,17 +309,6 @@ def _luma_pairs(cover: Path, stego: Path, job: Job) -> tuple[Iterator[Any], int]
 
 
 # -- the process ----------------------------------------------------------------------------------------
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
 
 
 def _codec(arm: str, job: Job) -> Job:

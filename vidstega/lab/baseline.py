@@ -19,7 +19,6 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, islice
@@ -32,6 +31,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from numpy.typing import NDArray
 
+from vidstega.clock import Clock
 from vidstega.errors import CapacityError, InputError, OutputError, PayloadError, VidstegaError
 
 Picture = NDArray[np.uint8]
@@ -118,7 +118,7 @@ def hide(
     CapacityError
         If there are fewer samples than bits.
     """
-    done, clock = Hidden(), _Clock()
+    done, clock = Hidden(), Clock()
     bits = np.unpackbits(np.frombuffer(_seal(message, key), np.uint8))
     done.sealed_bytes = len(bits) // 8
     clock.lap("seal")
@@ -303,7 +303,7 @@ def _best(turns: Sequence[Trial]) -> Trial:
 
 def _try_codec(fourcc: str, suffix: str, frames: list[Picture], folder: Path) -> Trial:
     cv2 = load_opencv()
-    path, clock = folder / f"{fourcc}{suffix}", _Clock()
+    path, clock = folder / f"{fourcc}{suffix}", Clock()
     size = (frames[0].shape[1], frames[0].shape[0])
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, size)
     if not writer.isOpened():
@@ -344,14 +344,3 @@ def _unseal(data: bytes, key: str) -> bytes:
 
 def _derive(key: str, salt: bytes) -> bytes:
     return Scrypt(salt=salt, length=32, n=1 << 15, r=8, p=1).derive(key.encode())
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
