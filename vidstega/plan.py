@@ -18,7 +18,7 @@ from vidstega.video import DISCARD, IDR, KEY, NO_TIME, NONREF, SAFE, Packets, Sc
 
 Spread = str | float
 
-CAN_SPLICE = "the stream has pictures that can be exchanged"
+CAN_SPLICE = "it has pictures that no others depend on"
 
 SEGMENT_FRAMES = 24
 """A segment of a transcode is at least so long, if the key frames allow."""
@@ -125,7 +125,7 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
     if _misses_times(scan):
         return "AVI does not say when B-frames are shown"
     if not any(len(group.tails) or len(group.alone) for group in _groups(scan)):
-        return "no picture can be exchanged without harm to others"
+        return "others depend on every picture"
     return None
 
 
