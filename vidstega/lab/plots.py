@@ -26,7 +26,11 @@ import vidstega
 from vidstega import video
 from vidstega.lab.arms import PARALLEL
 from vidstega.lab.report import Place, Results
+<<<<<<< HEAD
 from vidstega.lab.users import Users
+=======
+from vidstega.lab.users import PeakMemory, Users, Visit, Watch
+>>>>>>> 333d3ed (wip)
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -322,13 +326,56 @@ def write_users(users: Users, folder: str | os.PathLike[str]) -> None:
 def draw_users(users: Users) -> Figure:
     """Users carried by resolution, and what it took to find out."""
     with style():
+<<<<<<< HEAD
         figure = Figure(figsize=(9.5, 4.2), layout="constrained")
+=======
+        figure = Figure(figsize=(10.5, 4.2), layout="constrained")
+>>>>>>> 333d3ed (wip)
         left, right = figure.subplots(1, 2, width_ratios=(2, 3))
         users_carried(users, left)
         users_p95(users, right)
     return figure
 
 
+<<<<<<< HEAD
+=======
+def visits(seen: Sequence[Visit], ax: Axes) -> Axes:
+    """Seconds from upload to result of each user, in the order of who was done first."""
+    colors = {"done": GREEN, "refused": ORANGE}
+    rows = sorted(seen, key=lambda one: one.seconds)
+    for y, one in enumerate(rows):
+        ax.barh(y, one.seconds, 0.7, color=colors.get(one.outcome, VERMILION))
+        told = f"{one.outcome}, refused {one.refusals}x before" if one.refusals else one.outcome
+        ax.annotate(told, (one.seconds, y), (4, 0), textcoords="offset points", va="center", fontsize=8)
+    ax.set_xlim(0, 1.5 * max((one.seconds for one in rows), default=1))
+    ax.set_yticks(range(len(rows)), [f"user {one.user + 1}" for one in rows], fontsize=8)
+    ax.set(xlabel="from upload to result (s)", title="Time to result")
+    return ax
+
+
+def memory_budget(memory: PeakMemory, budget_bytes: int, ax: Axes) -> Axes:
+    """Memory of a process tree over time, below its budget."""
+    ax.plot(memory.seconds, [value / (1 << 20) for value in memory.values], color=BLUE)
+    ax.axhline(budget_bytes / (1 << 20), color=VERMILION, linestyle="--")
+    ax.annotate("budget", (0, budget_bytes / (1 << 20)), (2, -3), textcoords="offset points", va="top")
+    ax.set_ylim(0, 1.1 * budget_bytes / (1 << 20))
+    ax.set(xlabel="time (s)", ylabel="server and jobs, PSS (MiB)", title="Memory")
+    return ax
+
+
+def workers(watch: Watch, ax: Axes, spans: Mapping[str, tuple[float, float]]) -> Axes:
+    """Workers over time, with the spans in which there was something to do."""
+    ax.step(watch.seconds, watch.values, where="post", color=BLUE)
+    for name, (start, end) in spans.items():
+        ax.axvspan(start, end, color=GREY, alpha=0.25, label=name)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylim(-0.1, max(watch.values, default=1) + 0.6)
+    ax.set(xlabel="time (s)", ylabel="workers (number)", title="Workers of the cluster")
+    ax.legend(loc="upper right")
+    return ax
+
+
+>>>>>>> 333d3ed (wip)
 def users_carried(users: Users, ax: Axes) -> Axes:
     """The most simultaneous users that were carried, by resolution and arm."""
     entries = users.data["carried"]
@@ -363,7 +410,11 @@ def users_p95(users: Users, ax: Axes) -> Axes:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set(xlabel="simultaneous users (number)", ylabel="p95 from upload to result (s)",
            title="Time to result")  # fmt: skip
+<<<<<<< HEAD
     ax.legend(loc="upper left", fontsize=8)
+=======
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
+>>>>>>> 333d3ed (wip)
     return ax
 
 

@@ -23,7 +23,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any
+=======
+from typing import TYPE_CHECKING, Any, Self
+>>>>>>> 333d3ed (wip)
 
 import numpy as np
 import psutil
@@ -89,20 +93,23 @@ def _address(process: subprocess.Popen[bytes], log: Path, seconds: float) -> str
     raise RuntimeError(f"the server did not start: {log.read_text()[-2000:]}")
 
 
-# -- memory of a process tree ---------------------------------------------------------------------------
+# -- watching -------------------------------------------------------------------------------------------
 
 
-class PeakMemory:
-    """Samples the memory of process trees in a thread: the sum of PSS, the server and its jobs alike."""
+class Watch:
+    """Asks for a value again and again in a thread, which takes a tenth of its time at most.
 
-    def __init__(self, *pids: int, interval_s: float = 0.1) -> None:
-        self.peak_bytes, self.samples = 0, 0
-        self._roots = [psutil.Process(pid) for pid in pids]
-        self._interval_s = interval_s
+    ``seconds`` and ``values`` are what was seen when.
+    """
+
+    def __init__(self, get: Callable[[], int], interval_s: float = 0.1) -> None:
+        self.seconds: list[float] = []
+        self.values: list[int] = []
+        self._get, self._interval_s = get, interval_s
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._sample, daemon=True)
+        self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    def __enter__(self) -> PeakMemory:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -110,11 +117,26 @@ class PeakMemory:
         self._stop.set()
         self._thread.join()
 
-    def _sample(self) -> None:
+    def _watch(self) -> None:
+        began = time.monotonic()
         while not self._stop.is_set():
-            self.peak_bytes = max(self.peak_bytes, sum(map(tree_bytes, self._roots)))
-            self.samples += 1
-            self._stop.wait(self._interval_s)
+            asked = time.monotonic()
+            self.values.append(self._get())
+            self.seconds.append(time.monotonic() - began)
+            self._stop.wait(max(self._interval_s, 9 * (time.monotonic() - asked)))
+
+
+class PeakMemory(Watch):
+    """Samples the memory of process trees: the sum of PSS in bytes, the server and its jobs alike."""
+
+    def __init__(self, *pids: int) -> None:
+        roots = [psutil.Process(pid) for pid in pids]
+        super().__init__(lambda: sum(map(tree_bytes, roots)))
+
+    @property
+    def peak_bytes(self) -> int:
+        """The largest sample."""
+        return max(self.values, default=0)
 
 
 def tree_bytes(root: psutil.Process) -> int:
@@ -183,7 +205,8 @@ class Load:
 
 def crowd(url: str, load: Load, users: int) -> list[Visit]:
     """Let so many users come at once, each with an API key, a key and a message of their own."""
-    return asyncio.run(_crowd(url, load, users))
+    with ThreadPoolExecutor(1) as thread:  # a notebook has an event loop of its own
+        return thread.submit(asyncio.run, _crowd(url, load, users)).result()
 
 
 def secret(user: int) -> tuple[str, bytes]:
@@ -360,7 +383,7 @@ def level(server: Server, load: Load, users: int) -> Level:
         spent = tree_core_s(server.process.pid) - spent
     _until_idle(server, load.seconds)
     checked = read_back(load.keep, load.payload_bytes) if load.keep else 0
-    one = summary(users, visits, wall, memory, checked)
+    one = summary(users, visits, wall, memory.values, checked)
     sent = load.cover.stat().st_size * sum(visit.status == 202 for visit in visits)
     down = sum(visit.bytes for visit in visits)
     return replace(one, core_s=spent, client_core_s=own, bytes_up=sent, bytes_down=down)
@@ -379,7 +402,7 @@ def _until_idle(server: Server, seconds: float) -> None:
 
 
 def summary(
-    users: int, visits: Sequence[Visit], wall_s: float, memory: PeakMemory, checked: int = 0
+    users: int, visits: Sequence[Visit], wall_s: float, memory: Sequence[int], checked: int = 0
 ) -> Level:
     """Percentiles over the users who got a result; outcomes of all."""
     done = [visit.seconds for visit in visits if visit.outcome == "done"] or [float("nan")]
@@ -390,7 +413,11 @@ def summary(
         refused_with=dict(Counter(str(visit.status) for visit in visits if visit.outcome == "refused")),
         p50_s=p50, p95_s=p95, p99_s=p99, most_s=max(done), wall_s=wall_s,
         per_minute=60 * sum(visit.outcome == "done" for visit in visits) / wall_s,
+<<<<<<< HEAD
         peak_bytes=memory.peak_bytes, samples=memory.samples, read_back=checked,
+=======
+        peak_bytes=max(memory, default=0), samples=len(memory), read_back=checked,
+>>>>>>> 333d3ed (wip)
         errors=tuple(sorted({v.error for v in visits if v.outcome in ("failed", "late", "lost")}))[:5],
         refusals=sum(visit.refusals for visit in visits),
     )  # fmt: skip
@@ -455,7 +482,7 @@ def processes(
             list(command(user)), cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
-    memory = PeakMemory(os.getpid())
+    memory: list[int] = []
     roots = {user: psutil.Process(process.pid) for user, process in running.items()}
     while running:
         passed = time.monotonic() - began
@@ -463,8 +490,9 @@ def processes(
             code = running.pop(user).returncode
             error = "" if code == 0 else f"exit code {code}"
             visits.append(Visit(user, "failed" if code else "done", passed, error=error))
+        asked = time.monotonic()
         now = sum(tree_bytes(roots[user]) for user in running)
-        memory.peak_bytes, memory.samples = max(memory.peak_bytes, now), memory.samples + 1
+        memory.append(now)
         if now > budget_bytes or passed > seconds:
             error = "out of memory" if now > budget_bytes else "out of time"
             for user, process in running.items():
@@ -472,11 +500,25 @@ def processes(
                 process.wait()
                 visits.append(Visit(user, "failed", passed, error=error))
             running.clear()
+<<<<<<< HEAD
         time.sleep(0.05)
+=======
+        _wait(running, max(0.05, 9 * (time.monotonic() - asked)))
+>>>>>>> 333d3ed (wip)
     one = summary(users, visits, time.monotonic() - began, memory)
     return replace(one, core_s=_children_core_s() - spent)
 
 
+<<<<<<< HEAD
+=======
+def _wait(running: Mapping[int, subprocess.Popen[bytes]], seconds: float) -> None:
+    """So long, or until a process has ended."""
+    end = time.monotonic() + seconds
+    while running and time.monotonic() < end and all(process.poll() is None for process in running.values()):
+        time.sleep(0.02)
+
+
+>>>>>>> 333d3ed (wip)
 def _children_core_s() -> float:
     times = os.times()
     return times.children_user + times.children_system
