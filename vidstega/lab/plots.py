@@ -26,11 +26,7 @@ import vidstega
 from vidstega import video
 from vidstega.lab.arms import PARALLEL
 from vidstega.lab.report import Place, Results
-<<<<<<< HEAD
-from vidstega.lab.users import Users
-=======
 from vidstega.lab.users import PeakMemory, Users, Visit, Watch
->>>>>>> 333d3ed (wip)
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -326,19 +322,13 @@ def write_users(users: Users, folder: str | os.PathLike[str]) -> None:
 def draw_users(users: Users) -> Figure:
     """Users carried by resolution, and what it took to find out."""
     with style():
-<<<<<<< HEAD
-        figure = Figure(figsize=(9.5, 4.2), layout="constrained")
-=======
         figure = Figure(figsize=(10.5, 4.2), layout="constrained")
->>>>>>> 333d3ed (wip)
         left, right = figure.subplots(1, 2, width_ratios=(2, 3))
         users_carried(users, left)
         users_p95(users, right)
     return figure
 
 
-<<<<<<< HEAD
-=======
 def visits(seen: Sequence[Visit], ax: Axes) -> Axes:
     """Seconds from upload to result of each user, in the order of who was done first."""
     colors = {"done": GREEN, "refused": ORANGE}
@@ -375,7 +365,6 @@ def workers(watch: Watch, ax: Axes, spans: Mapping[str, tuple[float, float]]) ->
     return ax
 
 
->>>>>>> 333d3ed (wip)
 def users_carried(users: Users, ax: Axes) -> Axes:
     """The most simultaneous users that were carried, by resolution and arm."""
     entries = users.data["carried"]
@@ -410,11 +399,7 @@ def users_p95(users: Users, ax: Axes) -> Axes:
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     ax.set(xlabel="simultaneous users (number)", ylabel="p95 from upload to result (s)",
            title="Time to result")  # fmt: skip
-<<<<<<< HEAD
-    ax.legend(loc="upper left", fontsize=8)
-=======
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=8)
->>>>>>> 333d3ed (wip)
     return ax
 
 

@@ -23,11 +23,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-<<<<<<< HEAD
-from typing import TYPE_CHECKING, Any
-=======
 from typing import TYPE_CHECKING, Any, Self
->>>>>>> 333d3ed (wip)
 
 import numpy as np
 import psutil
@@ -413,11 +409,7 @@ def summary(
         refused_with=dict(Counter(str(visit.status) for visit in visits if visit.outcome == "refused")),
         p50_s=p50, p95_s=p95, p99_s=p99, most_s=max(done), wall_s=wall_s,
         per_minute=60 * sum(visit.outcome == "done" for visit in visits) / wall_s,
-<<<<<<< HEAD
-        peak_bytes=memory.peak_bytes, samples=memory.samples, read_back=checked,
-=======
         peak_bytes=max(memory, default=0), samples=len(memory), read_back=checked,
->>>>>>> 333d3ed (wip)
         errors=tuple(sorted({v.error for v in visits if v.outcome in ("failed", "late", "lost")}))[:5],
         refusals=sum(visit.refusals for visit in visits),
     )  # fmt: skip
@@ -500,17 +492,11 @@ def processes(
                 process.wait()
                 visits.append(Visit(user, "failed", passed, error=error))
             running.clear()
-<<<<<<< HEAD
-        time.sleep(0.05)
-=======
         _wait(running, max(0.05, 9 * (time.monotonic() - asked)))
->>>>>>> 333d3ed (wip)
     one = summary(users, visits, time.monotonic() - began, memory)
     return replace(one, core_s=_children_core_s() - spent)
 
 
-<<<<<<< HEAD
-=======
 def _wait(running: Mapping[int, subprocess.Popen[bytes]], seconds: float) -> None:
     """So long, or until a process has ended."""
     end = time.monotonic() + seconds
@@ -518,7 +504,6 @@ def _wait(running: Mapping[int, subprocess.Popen[bytes]], seconds: float) -> Non
         time.sleep(0.02)
 
 
->>>>>>> 333d3ed (wip)
 def _children_core_s() -> float:
     times = os.times()
     return times.children_user + times.children_system
