@@ -157,6 +157,14 @@ def test_what_is_missing_is_said_at_once(page: Page, cover: Path) -> None:
     assert page["detail"].text == "Give a key."
 
 
+def test_a_file_takes_the_place_of_the_message_until_it_is_removed(page: Page, cover: Path) -> None:
+    page["payload"].send_keys(str(cover))
+    assert not page["message"].is_enabled() and page["no-payload"].is_displayed()
+    page["no-payload"].click()
+    assert page["message"].is_enabled() and not page["no-payload"].is_displayed()
+    assert page["payload"].get_attribute("value") == ""
+
+
 def test_a_file_that_is_no_video(page: Page, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello")
     page.hide(tmp_path / "notes.txt", "k", "x")
