@@ -4,13 +4,14 @@ setlocal
 cd /d "%~dp0"
 set "python=.venv\Scripts\python.exe"
 set "recent=import sys; sys.exit(sys.version_info < (3, 11))"
+set "installed=import filecmp, sys; sys.exit(not filecmp.cmp('pyproject.toml', '.venv/vidstega.stamp', False))"
 
 "%python%" -m pip --version >nul 2>&1
 if not errorlevel 1 goto install
 set "base="
-for %%p in ("py -3" "python" "python3") do if not defined base (
-    %%~p -c "%recent%" >nul 2>&1 && set "base=%%~p"
-)
+call :look py -3
+call :look python
+call :look python3
 if not defined base (
     echo vidstega: error: Python 3.11 or newer is needed and none is found; install it from python.org 1>&2
     exit /b 1
@@ -21,10 +22,11 @@ if errorlevel 1 (
     exit /b 1
 )
 echo vidstega: making .venv with %base% 1>&2
-%base% -m venv .venv || exit /b 1
+%base% -m venv .venv
+if errorlevel 1 exit /b 1
 
 :install
-fc /b pyproject.toml .venv\vidstega.stamp >nul 2>&1
+"%python%" -c "%installed%" >nul 2>&1
 if not errorlevel 1 goto run
 echo vidstega: installing into .venv, which takes a few minutes the first time 1>&2
 "%python%" -m pip install --quiet --disable-pip-version-check --editable ".[notebooks,service,cluster,test]"
@@ -37,3 +39,9 @@ copy /y pyproject.toml .venv\vidstega.stamp >nul
 :run
 "%python%" -m vidstega stress %*
 exit /b %errorlevel%
+
+:look
+if defined base exit /b 0
+%* -c "%recent%" >nul 2>&1
+if not errorlevel 1 set "base=%*"
+exit /b 0
