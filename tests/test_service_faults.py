@@ -53,6 +53,14 @@ def started(data: Path, *options: str) -> Iterator[tuple[Server, httpx.Client]]:
         yield server, client
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, httpx.Client, Path]]:
+    """A server with a single worker and no rates, for tests that leave it as it was; and its jobs' folder."""
+    data = tmp_path_factory.mktemp("plain") / "data"
+    with started(data, *NO_RATES, "--workers", "1") as (server, client):
+        yield server, client, data / "jobs"
+
+
 def embed(client: httpx.Client, cover: Path, api_key: str = "", **fields: str) -> httpx.Response:
     headers = {"X-API-Key": api_key} if api_key else {}
     with cover.open("rb") as video:
@@ -222,9 +230,11 @@ def test_an_ipv6_network_is_one_client() -> None:
 # -- queue and budget ----------------------------------------------------------------------------------
 
 
-def test_the_queue_is_bounded_and_first_come_first_served(tmp_path: Path, slow_cover: Path) -> None:
+def test_the_queue_is_bounded_and_first_come_first_served(
+    tmp_path: Path, slow_cover: Path, cover: Path
+) -> None:
     with started(tmp_path / "data", *NO_RATES, "--workers", "1", "--queue", "2") as (_, client):
-        answers = [embed(client, slow_cover, spread="all") for _ in range(4)]
+        answers = [embed(client, slow_cover, spread="all"), *(embed(client, cover) for _ in range(3))]
         assert [answer.status_code for answer in answers] == [202, 202, 202, 503]
         assert int(answers[3].headers["Retry-After"]) >= 1 and "try again" in answers[3].json()["error"]
         jobs = [answer.json() for answer in answers[:3]]
@@ -256,7 +266,7 @@ def test_the_budget_holds_jobs_back(tmp_path: Path, slow_cover: Path) -> None:
         serving(tmp_path / "data", "--memory-budget", "500M", "--workers", "2", *NO_RATES) as server,
         httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client,
     ):
-        jobs = [embed(client, slow_cover, spread="all").json() for _ in range(3)]
+        jobs = [embed(client, slow_cover, spread="all").json() for _ in range(2)]
         most = 0
         while client.get("/health").json()["running"]:
             most = max(most, client.get("/health").json()["running"])
@@ -294,7 +304,7 @@ def test_jobs_survive_a_killed_server(tmp_path: Path, slow_cover: Path, cover: P
         done = embed(client, cover).json()["id"]
         assert finished(client, done)["state"] == "done"
     with started(data, *options) as (server, client):
-        jobs = [embed(client, slow_cover, spread="all").json()["id"] for _ in range(2)]
+        jobs = [embed(client, slow_cover, spread="all").json()["id"], embed(client, cover).json()["id"]]
         until(running_pids_of(server), bool)
         below = psutil.Process(server.process.pid).children(recursive=True)
         (data / "jobs" / ("x" * 32)).mkdir()  # an upload that was cut off
@@ -320,36 +330,38 @@ def running_pids_of(server: Server) -> Callable[[], list[int]]:
     return lambda: running_pids(server)
 
 
-def test_a_killed_worker_costs_a_try(tmp_path: Path, slow_cover: Path) -> None:
-    with started(tmp_path / "data", *NO_RATES, "--workers", "1") as (server, client):
-        job = embed(client, slow_cover, spread="all").json()
-        until(lambda: client.get(f"/jobs/{job['id']}").json(), lambda now: now["progress"] > 0.1)
-        (pid,) = running_pids(server)
-        os.kill(pid, signal.SIGKILL)
-        job = finished(client, job["id"])
-        assert job["state"] == "done"
-        names = [path.name for path in (tmp_path / "data" / "jobs" / job["id"]).iterdir()]
-        assert names == ["stego-2.mp4"]
+def test_a_killed_worker_costs_a_try(plain: tuple[Server, httpx.Client, Path], slow_cover: Path) -> None:
+    server, client, jobs = plain
+    job = embed(client, slow_cover, spread="all").json()
+    until(lambda: client.get(f"/jobs/{job['id']}").json(), lambda now: now["progress"] > 0.1)
+    (pid,) = running_pids(server)
+    os.kill(pid, signal.SIGKILL)
+    job = finished(client, job["id"])
+    assert job["state"] == "done"
+    assert [path.name for path in (jobs / job["id"]).iterdir()] == ["stego-2.mp4"]
 
-        def kill_all() -> dict[str, Any]:
-            for pid in running_pids(server):
-                os.kill(pid, signal.SIGKILL)
-            return dict(client.get(f"/jobs/{again['id']}").json())
+    def kill_all() -> dict[str, Any]:
+        for pid in running_pids(server):
+            os.kill(pid, signal.SIGKILL)
+        return dict(client.get(f"/jobs/{again['id']}").json())
 
-        again = embed(client, slow_cover, spread="all").json()
-        again = until(kill_all, lambda now: now["state"] == "failed")
-        assert "killed 3 times" in again["error"]
-        assert client.get(f"/jobs/{again['id']}/result").status_code == 500
-        assert embed(client, slow_cover).status_code == 202
+    again = embed(client, slow_cover, spread="all").json()
+    again = until(kill_all, lambda now: now["state"] == "failed")
+    assert "killed 3 times" in again["error"]
+    assert client.get(f"/jobs/{again['id']}/result").status_code == 500
+    last = embed(client, slow_cover)
+    assert last.status_code == 202
+    for id in (job["id"], again["id"], last.json()["id"]):
+        assert client.delete(f"/jobs/{id}").status_code == 204
 
 
-def test_deleting_ends_a_running_job(tmp_path: Path, slow_cover: Path) -> None:
-    with started(tmp_path / "data", *NO_RATES) as (server, client):
-        job = embed(client, slow_cover, spread="all").json()
-        until(running_pids_of(server), bool)
-        assert client.delete(f"/jobs/{job['id']}").status_code == 204
-        until(running_pids_of(server), lambda pids: not pids, 10)
-        until(lambda: list((tmp_path / "data" / "jobs").iterdir()), lambda left: not left, 10)
+def test_deleting_ends_a_running_job(plain: tuple[Server, httpx.Client, Path], slow_cover: Path) -> None:
+    server, client, jobs = plain
+    job = embed(client, slow_cover, spread="all").json()
+    until(running_pids_of(server), bool)
+    assert client.delete(f"/jobs/{job['id']}").status_code == 204
+    until(running_pids_of(server), lambda pids: not pids, 10)
+    until(lambda: (jobs / job["id"]).exists(), lambda there: not there, 10)
 
 
 def test_too_slow_a_job_is_ended(tmp_path: Path, slow_cover: Path) -> None:
@@ -367,18 +379,20 @@ def test_results_expire(tmp_path: Path, cover: Path) -> None:
         assert not list((tmp_path / "data" / "jobs").iterdir())
 
 
-def test_an_upload_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
-    with started(tmp_path / "data", *NO_RATES) as (server, client):
-        host, port = server.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as raw:
-            raw.sendall(
-                b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
-                b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
-                b'--x\r\nContent-Disposition: form-data; name="video"; filename="v"\r\n\r\n' + bytes(300_000)
-            )
-            until(lambda: client.get("/health").json()["uploading"], lambda n: n == 1)
-        until(lambda: client.get("/health").json()["uploading"], lambda n: n == 0)
-        assert not list((tmp_path / "data" / "jobs").iterdir())
+def test_an_upload_that_is_broken_off_leaves_nothing(plain: tuple[Server, httpx.Client, Path]) -> None:
+    server, client, jobs = plain
+    before = set(jobs.iterdir())
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as raw:
+        raw.sendall(
+            b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+            b'--x\r\nContent-Disposition: form-data; name="video"; filename="v"\r\n\r\n' + bytes(300_000)
+        )
+        until(lambda: client.get("/health").json()["uploading"], lambda n: n == 1)
+        assert set(jobs.iterdir()) != before
+    until(lambda: client.get("/health").json()["uploading"], lambda n: n == 0)
+    assert set(jobs.iterdir()) <= before
 
 
 # -- disk ----------------------------------------------------------------------------------------------
@@ -386,7 +400,7 @@ def test_an_upload_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
 
 def test_the_disk_quota(tmp_path: Path, cover: Path) -> None:
     """Each result takes its place until it expires; who comes when there is none waits."""
-    with started(tmp_path / "data", *NO_RATES, "--disk-quota", "3M") as (_, client):
+    with started(tmp_path / "data", *NO_RATES, "--disk-quota", "2M") as (_, client):
         codes = []
         for _ in range(12):
             answer = embed(client, cover)
@@ -397,7 +411,7 @@ def test_the_disk_quota(tmp_path: Path, cover: Path) -> None:
         assert len(codes) > 3 and codes[-1] == 503 and int(answer.headers["Retry-After"]) >= 60
         assert "disk is full" in answer.json()["error"]
         used = sum(p.stat().st_size for p in (tmp_path / "data" / "jobs").rglob("*") if p.is_file())
-        assert used <= 3 * MIB
+        assert used <= 2 * MIB
     with started(tmp_path / "small", *NO_RATES, "--disk-quota", "100K") as (_, client):
         assert embed(client, cover).status_code == 413
 
