@@ -326,6 +326,23 @@ def test_jobs_survive_a_killed_server(tmp_path: Path, slow_cover: Path, cover: P
         assert not list(data.rglob("key"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_server_in_good_order(
+    tmp_path: Path, slow_cover: Path, cover: Path, number: signal.Signals
+) -> None:
+    """After one job and while another runs: exit code 0, no process left, no word of leaked semaphores."""
+    with started(tmp_path / "data", *NO_RATES, "--workers", "1") as (server, client):
+        assert finished(client, embed(client, cover).json()["id"])["state"] == "done"
+        assert embed(client, slow_cover, spread="all").status_code == 202
+        until(running_pids_of(server), bool)
+        below = psutil.Process(server.process.pid).children(recursive=True)
+        server.process.send_signal(number)
+        assert server.process.wait(20) == 0
+        assert not psutil.wait_procs(below, timeout=10)[1]
+    log = server.log.read_text()
+    assert all(" INFO " in line for line in log.splitlines()), log
+
+
 def running_pids_of(server: Server) -> Callable[[], list[int]]:
     return lambda: running_pids(server)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import sys
 
@@ -41,6 +42,8 @@ def serve(settings: Settings) -> int:
         "%d workers, %.0f MiB for jobs, data in %s",
         settings.workers, settings.job_memory / MIB, settings.data,
     )  # fmt: skip
+    for number in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again after it has ended its work
+        signal.signal(number, lambda *_: sys.exit(0))
     server.run(sockets=[listening])
     return 0 if server.started else 1
 

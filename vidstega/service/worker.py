@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tqdm.auto import tqdm
 
 from vidstega import engine, splice, video
 from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
@@ -167,6 +170,7 @@ class _Reporter:
 @contextlib.contextmanager
 def _engine(scheduler: str | None) -> Iterator[int]:
     """How tasks are run, and by how many: here by one, or by all of a Dask cluster."""
+    tqdm.set_lock(threading.RLock())  # its own is a semaphore with a name, which would outlive this process
     if scheduler is None:
         yield 1
         return
