@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import av
 import joblib
 import numpy as np
 import pytest
@@ -151,6 +152,44 @@ def test_several_messages_live_in_one_video(tmp_path: Path) -> None:
     assert [vidstega.extract(path, key=f"key {n}") for n in range(3)] == [b"message %d" % n for n in range(3)]
     ids = [h264.pps_id(nal) for nal in video.scan(path).pps]
     assert len(ids) == len(set(ids)) == 4
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".ts"])
+def test_several_messages_live_in_one_group(tmp_path: Path, suffix: str) -> None:
+    path = make_cover(tmp_path / f"c{suffix}", width=160, height=96, frames=30, gop_s=1)
+    for number in range(3):
+        stego = tmp_path / f"{number}{suffix}"
+        assert vidstega.embed(path, stego, b"message %d" % number, key=f"key {number}").mode == "splice"
+        path = stego
+    assert [vidstega.extract(path, key=f"key {n}") for n in range(3)] == [b"message %d" % n for n in range(3)]
+
+
+def test_a_size_that_was_damaged_is_no_payload(tmp_path: Path, cover: Path, key: str) -> None:
+    vidstega.embed(cover, tmp_path / "s.ts", MESSAGE, key=key)
+    scan, data = video.scan(tmp_path / "s.ts"), bytearray((tmp_path / "s.ts").read_bytes())
+    at = data.index(scan.sps[0], int(scan.packets["pos"][scan.raw_pictures][0]))
+    for index in range(at, at + 16):
+        damaged = bytearray(data)
+        damaged[index] ^= 1
+        (tmp_path / "d.ts").write_bytes(damaged)
+        try:
+            assert vidstega.extract(tmp_path / "d.ts", key=key) == MESSAGE
+        except PayloadError:
+            continue
+
+
+def test_a_size_is_that_of_the_pictures_not_of_the_container(
+    cover: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(cover.read_bytes())
+    at = data.index(b"avc1", data.index(b"stsd")) + 28
+    assert data[at : at + 4] == bytes([320 >> 8, 320 & 255, 0, 240])
+    data[at : at + 4] = bytes([640 >> 8, 640 & 255, 480 >> 8, 480 & 255])
+    (tmp_path / "c.mp4").write_bytes(data)
+    quick = embed_with_salt(tmp_path / "c.mp4", tmp_path / "s.mp4", MESSAGE)
+    monkeypatch.setattr(video, "_look_at_head", lambda path: None)
+    monkeypatch.setattr(video.Scan, "headers_tell", False)
+    assert embed_with_salt(tmp_path / "c.mp4", tmp_path / "s.mp4", MESSAGE) == quick
 
 
 def test_a_pps_id_that_is_taken_is_not_used(cover: Path, tmp_path: Path, key: str) -> None:
@@ -320,6 +359,19 @@ def test_verify_later(cover: Path, tmp_path: Path, key: str) -> None:
     other = make_cover(tmp_path / "other.mp4", width=320, height=240, frames=60, gop_s=20 / 30, seed=5)
     with pytest.raises(VerificationError):
         vidstega.verify(other, stego, key=key)
+
+
+def test_lossless_noise_is_not_taken_for_a_splice(tmp_path: Path, key: str) -> None:
+    with av.open(str(tmp_path / "noise.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=25, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(6):
+            samples = np.random.default_rng(number).integers(0, 256, (96, 96), np.uint8)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(samples, "yuv420p")))
+        out.mux(stream.encode())
+    vidstega.embed(tmp_path / "noise.mp4", tmp_path / "s.mp4", MESSAGE, key=key)
+    assert video.scan(tmp_path / "s.mp4").raw_pictures[0]
+    assert vidstega.verify(tmp_path / "noise.mp4", tmp_path / "s.mp4", key=key, full=True).mode == "transcode"
 
 
 def test_a_codec_that_loses_is_found_out(

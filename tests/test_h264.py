@@ -114,6 +114,17 @@ def test_escaping_is_undone_and_leaves_no_start_code(data: bytes) -> None:
     assert not any(code in escaped for code in (b"\0\0\0", b"\0\0\1", b"\0\0\2"))
 
 
+@given(st.lists(st.tuples(st.sampled_from([4, 5, 6]), st.binary(min_size=1, max_size=600)), max_size=4))
+def test_captions_are_told_from_what_else_an_sei_unit_holds(messages: list[tuple[int, bytes]]) -> None:
+    def unit(kept: list[tuple[int, bytes]]) -> bytes:
+        sizes = [b"\xff" * (len(body) // 255) + bytes([len(body) % 255]) for _, body in kept]
+        parts = [bytes([kind]) + size + body for (kind, body), size in zip(kept, sizes, strict=True)]
+        return b"\x06" + h264.escape(b"".join(parts) + b"\x80")
+
+    captions = [message for message in messages if message[0] == 4]
+    assert h264.captions_of(unit(messages)) == (unit(captions) if captions else b"")
+
+
 @given(st.lists(st.binary(min_size=1, max_size=50), max_size=5), st.sampled_from([0, 2, 4]))
 def test_packing_is_undone(bodies: list[bytes], length_size: int) -> None:
     units = [h264.escape(b"\x41" + body + b"\x80") for body in bodies]
@@ -125,8 +136,8 @@ def test_damaged_sets_are_input_errors(data: bytes) -> None:
     def place(nal: bytes) -> object:
         return h264.place_of(nal, h264.SPS(0, 1, False, (8, 8), 4, 0, 4, False, (2, 2), True, (0, 0, 0, 0)))
 
-    for parse in (h264.parse_sps, h264.ParameterSets.parse, h264.tells_fields_apart, place):
+    for parse in (h264.parse_sps, h264.ParameterSets.parse, h264.tells_fields_apart, h264.captions_of, place):
         try:
-            parse(b"\x67" + data)
+            parse((b"\x06" if parse is h264.captions_of else b"\x67") + data)
         except InputError:
             continue

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from vidstega import methods, plan, video
 from vidstega.carrier import Carrier
-from vidstega.errors import CapacityError, ParameterError
+from vidstega.errors import CapacityError, ParameterError, UnsupportedError
 from vidstega.video import IDR, KEY, NONREF, SAFE
 
 
@@ -106,6 +106,34 @@ def test_raw_pictures_and_their_neighbours_are_left_alone(scan: video.Scan) -> N
     taken["flags"][first.stop - 1] |= KEY
     again = plan.make_plan(replace(scan, packets=taken), carrier_of(scan), 200, "fewest", "mp4")
     assert again.mode == "splice" and again.parts[0].first != first.first
+
+
+def test_a_group_with_a_stand_in_takes_another(scan: video.Scan) -> None:
+    one = made_up(scan, [(12, 4, True)])
+    first = plan.make_plan(one, carrier_of(scan), 200, "fewest", "mp4").parts[0]
+    assert first.stand_in
+    taken = one.packets.copy()
+    taken["size"][first.replaced[0]] = 10**6
+    one = replace(one, packets=taken)
+    again = plan.make_plan(one, carrier_of(scan), 200, "fewest", "mp4").parts[0]
+    assert again.stand_in and abs(again.replaced[0] - first.replaced[0]) > 1
+    assert plan.make_plan(one, carrier_of(scan), 20_000, "fewest", "mp4").mode == "transcode"
+
+
+def test_frames_with_a_time_that_others_share_are_not_replaced(scan: video.Scan) -> None:
+    table = made_up(scan, [(12, 4, True)])
+    pts = table.packets["pts"]
+    pts[pts == 10] = 9
+    pts[pts == 2] = 1
+    single = plan.make_plan(table, carrier_of(scan), 200, "fewest", "mp4").parts[0]
+    assert single.stand_in and single.pts[0] not in (1, 9)
+    with pytest.raises(UnsupportedError, match="at one time"):
+        plan.make_plan(table, carrier_of(scan), 20_000, "fewest", "mp4")
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_very_short_videos_are_planned(scan: video.Scan, frames: int) -> None:
+    plan.make_plan(made_up(scan, [(frames, 1, True)]), carrier_of(scan), 200, "fewest", "mp4")
 
 
 def test_many_raw_frames_are_coded_again(scan: video.Scan) -> None:

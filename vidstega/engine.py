@@ -441,7 +441,7 @@ def _read(
         os.truncate(spool, found.layout.stream_bytes)
     except OSError as error:
         raise OutputError(f"{spool.parent.parent} cannot be written: {error.strerror}") from None
-    except DecodeError:
+    except (DecodeError, UnsupportedError):
         raise PayloadError from None
     return np.concatenate(digests)
 
@@ -480,19 +480,22 @@ def verify(
     report = Progress(progress)
     before, after = video.scan(cover, digest=True), video.scan(stego, digest=True)
     found = search.find(after, key, _to_try(method))
-    replaced = _replaced(found.parts, len(after.packets)) if found.spliced else None
-    if len(before.packets) != len(after.packets) and found.spliced:
+    # noise coded without loss looks like raw pictures, but a splice adds a parameter set to the cover's own
+    same_sets = set(before.sps) == set(after.sps) and set(before.pps) < set(after.pps)
+    spliced = found.spliced and same_sets
+    replaced = _replaced(found.parts, len(after.packets)) if spliced else None
+    if len(before.packets) != len(after.packets) and spliced:
         raise VerificationError(f"{len(after.packets)} video packets stand for {len(before.packets)}")
     notes = compare.compare_streams(before, after, replaced)
     with _workshop(None) as workshop:
         _read(after, found, found.parts, workshop / "sealed", _workers(n_jobs), report, "verify")
         unsealer = _unsealed(workshop / "sealed", found)
-    compared = ["times", "other streams", "payload", *(["copied packets"] if found.spliced else [])]
+    compared = ["times", "other streams", "payload", *(["copied packets"] if spliced else [])]
     if full:
         carrying = compare.carrying_frames(after.pts, (p.pts[: p.carrying] for p in found.parts))
         compare.compare_frames(before, after, carrying, report)
         compared.append("every frame")
-    mode = "splice" if found.spliced else "transcode"
+    mode = "splice" if spliced else "transcode"
     return Verification(
         mode, len(after.pts), found.layout.frames, unsealer.payload_bytes, unsealer.digest,
         tuple(compared), tuple(notes),

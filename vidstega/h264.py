@@ -320,9 +320,14 @@ def _sei_messages(nal: bytes) -> Iterator[tuple[int, bytes]]:
         at += fields[1]
 
 
-def is_caption(nal: bytes) -> bool:
-    """Whether this is an SEI message of captions (ITU-T T.35 user data), worth carrying over."""
-    return len(nal) > 1 and nal[0] & 31 == NAL_SEI and nal[1] == _SEI_CAPTIONS
+def captions_of(nal: bytes) -> bytes:
+    """An SEI unit's captions (ITU-T T.35 user data) as a unit of their own, empty if it has none."""
+    if not nal or nal[0] & 31 != NAL_SEI:
+        return b""
+    bodies = [body for kind, body in _sei_messages(nal) if kind == _SEI_CAPTIONS]
+    sizes = [b"\xff" * (len(body) // 255) + bytes([len(body) % 255]) for body in bodies]
+    messages = [bytes([_SEI_CAPTIONS]) + size + body for size, body in zip(sizes, bodies, strict=True)]
+    return b"\x06" + escape(b"".join(messages) + b"\x80") if messages else b""
 
 
 def pack(units: Iterable[bytes], length_size: int) -> bytes:

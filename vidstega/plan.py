@@ -186,13 +186,16 @@ class _Group:
 
 
 def _groups(scan: Scan) -> Iterator[_Group]:
-    """All groups but those that touch raw pictures, which may be another message.
+    """All groups, and what of them may be replaced: nothing at or beside a raw picture, or another message.
 
     A tail's pictures are shown after all before and before all after it, and it ends where nothing refers
-    back: at an IDR, or at the end.
+    back: at an IDR, or at the end. Groups that touch raw pictures give none.
     """
     packets, raw = scan.packets, scan.raw_pictures
     pts, flags = packets["pts"], packets["flags"]
+    _, same, times = np.unique(pts, return_inverse=True, return_counts=True)
+    shared = times[same] > 1  # the times that frames would be told apart by
+    shared_before = np.concatenate([[0], np.cumsum(shared)])
     starts = np.flatnonzero(flags & (SAFE | KEY) == SAFE | KEY)
     if not len(starts) or starts[0] != 0 or not flags[0] & IDR:
         return
@@ -200,13 +203,15 @@ def _groups(scan: Scan) -> Iterator[_Group]:
     after = np.concatenate([np.minimum.accumulate(pts[::-1])[::-1], [np.iinfo(np.int64).max]])
     can_cut = before <= after  # before[m]: latest shown of packets [0, m); after[m]: earliest of [m, end)
     ends = np.append(flags & IDR != 0, True) & can_cut
-    can_stand_in = _takes_stand_ins(scan)
+    lonely = (flags & NONREF != 0) & ~shared & ~raw & _takes_stand_ins(scan)
+    lonely[1:] &= ~raw[:-1]
+    lonely[:-1] &= ~raw[1:]
     for start, stop in zip(starts, [*starts[1:], len(packets)], strict=True):
-        if raw[max(start - 1, 0) : stop + 1].any():
-            continue
         within = slice(int(start), int(stop))
-        tails = np.flatnonzero(can_cut[within] & ends[stop])
-        alone = np.flatnonzero((flags[within] & NONREF != 0) & (pts[within] > pts[start]) & can_stand_in)
+        free = ends[stop] and not raw[max(start - 1, 0) : stop + 1].any()
+        clear = shared_before[within] == shared_before[stop]
+        tails = np.flatnonzero(can_cut[within] & clear & free)
+        alone = np.flatnonzero(lonely[within] & (pts[within] > pts[start]))
         yield _Group(int(start), int(stop), start + tails, start + alone)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from vidstega import plan, video
 from vidstega.carrier import Carrier
-from vidstega.errors import CapacityError, InputError, PayloadError
+from vidstega.errors import CapacityError, InputError, PayloadError, UnsupportedError
 from vidstega.methods import Method
 from vidstega.payload import Keys, Layout
 from vidstega.plan import Part
-from vidstega.video import SAFE, Scan
+from vidstega.video import NONREF, SAFE, Scan
 
 _CANDIDATES = 32  # starts that are tried unless the search is deep; each costs a frame and a key derivation
 
@@ -79,21 +79,30 @@ def _candidates(scan: Scan, deep: bool) -> Iterator[int]:
 
 def _luma(scan: Scan, ordinal: int) -> np.ndarray[tuple[int, int], np.dtype[np.uint8]]:
     """Luma of the first frame that is shown from a packet on; PayloadError if it does not decode."""
-    packets = scan.packets[ordinal:]
-    if scan.raw_pictures[ordinal]:  # such a picture decodes on its own
-        packets = packets[:1]
-        pts = packets["pts"]
+    first, packets, raw = ordinal, scan.packets[ordinal:], bool(scan.raw_pictures[ordinal])
+    if raw:
+        first = _start_for(scan, ordinal)
+        packets = scan.packets[first : ordinal + 1]
+        pts = packets["pts"][-1:]
     else:
         pts = packets["pts"][scan.shown[ordinal:]][:1] if ordinal else scan.pts[:1]
     try:
-        frames = video.decode_span(scan.source, ordinal, packets, pts)
+        frames = video.decode_span(scan.source, first, packets, pts, alone=raw)
         frame = next(frames)
-        video.check_format(frame)
-        luma = video.planes(frame)[0].copy()
-        frames.close()  # type: ignore[attr-defined]
-    except (InputError, StopIteration):
+    except (InputError, UnsupportedError, StopIteration):
         raise PayloadError from None
+    video.check_format(frame)
+    luma = video.planes(frame)[0].copy()
+    frames.close()  # type: ignore[attr-defined]
     return luma
+
+
+def _start_for(scan: Scan, ordinal: int) -> int:
+    """Where to start for a raw picture: it needs no other, but parameter sets may come with a key frame."""
+    if not scan.sets_in_band:
+        return ordinal
+    keys = np.flatnonzero(scan.packets["flags"][: ordinal + 1] & SAFE)
+    return int(keys[-1]) if len(keys) else ordinal
 
 
 def _runs(
@@ -120,8 +129,9 @@ def _runs(
         stop = ordinal + frames
         if stop > len(raw) or not raw[ordinal:stop].all():
             break
-        pts = np.sort(scan.packets["pts"][ordinal:stop])
-        found[run] = Part(run, ordinal, stop, pts, run, 0, frames, 0, (ordinal, stop), frames)
+        pts, first = np.sort(scan.packets["pts"][ordinal:stop]), _start_for(scan, ordinal)
+        alone = frames == 1 and bool(scan.packets["flags"][ordinal] & NONREF)
+        found[run] = Part(run, first, stop, pts, run, 0, frames, 0, (ordinal, stop), frames, alone)
         ordinal, expected = stop, run + 1
     return _with_offsets([found[run] for run in sorted(found)], carrier, layout.frame_bytes)
 

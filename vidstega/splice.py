@@ -228,6 +228,7 @@ def _streams(
 
 def _describe(context: Any, scan: Scan) -> None:
     """Tell a copy what its source was not opened far enough to know."""
+    context.width, context.height = scan.size
     context.pix_fmt = scan.pix_fmt
     context.color_range, context.color_primaries, context.color_trc, context.colorspace = scan.colour
     if scan.aspect:

@@ -160,7 +160,7 @@ def read_part(job: Job) -> NDArray[np.uint64]:
     wanted = part.pts if job.digest else part.pts[: part.carrying]
     with message.spool.open("r+b") as spool:
         spool.seek(part.offset)
-        for number, frame in enumerate(_frames(job, pts=wanted)):
+        for number, frame in enumerate(_frames(job, pts=wanted, alone=part.stand_in)):
             if number < part.carrying:
                 luma = video.planes(frame)[0]
                 spool.write(
@@ -173,9 +173,12 @@ def read_part(job: Job) -> NDArray[np.uint64]:
     return np.array(digests, np.uint64)
 
 
-def _frames(job: Job, on_packet: Any = None, pts: NDArray[np.int64] | None = None) -> Iterator[VideoFrame]:
+def _frames(
+    job: Job, on_packet: Any = None, pts: NDArray[np.int64] | None = None, alone: bool = False
+) -> Iterator[VideoFrame]:
     wanted = job.part.pts if pts is None else pts
-    return video.decode_span(job.source, job.part.first, job.packets, wanted, job.threads, on_packet)
+    first, rows = job.part.first, job.packets
+    return video.decode_span(job.source, first, rows, wanted, job.threads, on_packet, alone=alone)
 
 
 def _carry(job: Job, number: int, frame: VideoFrame) -> None:
@@ -214,7 +217,8 @@ class _RawPictures:
         """Keep of a packet what the picture that takes its place needs: its captions and its slice's head."""
         if packet.pts is not None and packet.pts in self._durations:
             head, first = h264.until_picture(bytes(packet), self._coder.length_size)
-            self._replaced[packet.pts] = [nal for nal in head if h264.is_caption(nal)], first[:_SLICE_HEAD]
+            captions = [nal for nal in map(h264.captions_of, head) if nal]
+            self._replaced[packet.pts] = captions, first[:_SLICE_HEAD]
 
     def put(self, frame: VideoFrame) -> list[tuple[Row, Any]]:
         pts, dts = next(self._times)

@@ -547,14 +547,17 @@ def decode_span(
     pts: NDArray[np.int64],
     threads: int = 1,
     on_packet: Callable[[Packet[Any]], None] | None = None,
+    *,
+    alone: bool = False,
 ) -> Iterator[VideoFrame]:
     """Decode `packets`, which start at ordinal `first`, and give the frames shown at `pts`.
 
     Parameters
     ----------
-    packets : rows of the packet table; decoding can start at the first of them, or it stands alone
+    packets : rows of the packet table; decoding can start at the first of them
     pts : sorted times of the frames wanted
     on_packet : called with each packet that is not shown before the first wanted one
+    alone : whether the last packet's picture needs no other: of those before it parameter sets count alone
 
     Raises
     ------
@@ -565,7 +568,7 @@ def decode_span(
     """
     wanted, got = pts.tolist(), 0
     with reading(source.path, known=True) as container:
-        for frame in _decode(container, source, first, packets, wanted[0], threads, on_packet):
+        for frame in _decode(container, source, first, packets, wanted[0], threads, on_packet, alone):
             if frame.pts is None or frame.pts < wanted[0]:
                 continue
             if got == len(wanted) or frame.pts != wanted[got] or frame.is_corrupt:
@@ -593,22 +596,26 @@ def _decode(
     from_pts: int,
     threads: int,
     on_packet: Callable[[Packet[Any]], None] | None,
+    alone: bool,
 ) -> Iterator[VideoFrame]:
     stream: Any = container.streams[source.index]
     context = stream.codec_context
     context.thread_count = threads
     context.thread_type = "AUTO" if threads > 1 else "NONE"
     context.reorder_depth = source.reorder
-    if packets["flags"][0] & (SAFE | NONREF) == NONREF:
+    if alone:
         context.flags2 |= av.codec.context.Flags2.show_all  # or FFmpeg waits for a key frame
     # Frames that are shown before the first that is wanted, and that no other depends on, need no decoding.
     early = packets["pts"] < from_pts
+    if alone:
+        early[:-1] = True
+    unneeded = "ALL" if alone else "NONREF"
     try:
         for ordinal, packet in _packets_from(container, source, first, packets[0]):
             if ordinal >= first + len(packets):
                 break
             on_the_way = bool(early[ordinal - first])
-            context.skip_frame = "NONREF" if on_the_way and source.codec == "h264" else "DEFAULT"
+            context.skip_frame = unneeded if on_the_way and source.codec == "h264" else "DEFAULT"
             if on_packet is not None and not on_the_way:
                 on_packet(packet)
             yield from context.decode(packet)
