@@ -109,8 +109,7 @@ class Coding:
 
     def __iter__(self) -> Iterator[tuple[Row, Any]]:
         job, clock, times = self._job, self._clock, []
-        if job.part.index or not job.part.stand_in:
-            video.let_go()  # what was decoded before
+        _make_room(job)
         clock.start()
         for number, frame in enumerate(_frames(job, self._sink.on_packet)):
             if number == 0:
@@ -156,7 +155,7 @@ def write_part(job: Job, coder: Coder, path: Path) -> Written:
 def read_part(job: Job) -> NDArray[np.uint64]:
     """Decode a part's frames, put what they carry in its place in the spool, and give their digests."""
     digests, part, message = [], job.part, job.message
-    video.let_go()  # what was decoded before
+    _make_room(job)
     wanted = part.pts if job.digest else part.pts[: part.carrying]
     with message.spool.open("r+b") as spool:
         spool.seek(part.offset)
@@ -171,6 +170,12 @@ def read_part(job: Job) -> NDArray[np.uint64]:
             if job.digest:
                 digests.append(video.frame_digest(frame))
     return np.array(digests, np.uint64)
+
+
+def _make_room(job: Job) -> None:
+    """Give back what was decoded before, but for the few frames of a single picture: it takes its time."""
+    if job.part.index or not job.part.stand_in:
+        video.let_go()
 
 
 def _frames(
