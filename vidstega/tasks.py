@@ -93,6 +93,7 @@ class Coding:
     """
 
     def __init__(self, job: Job, coder: Coder) -> None:
+        _make_room(job)
         self._job = job
         self._sink = _CodedFrames(job, coder, coder.lossless) if coder.lossless else _RawPictures(job, coder)
         self._clock = Clock()
@@ -109,7 +110,6 @@ class Coding:
 
     def __iter__(self) -> Iterator[tuple[Row, Any]]:
         job, clock, times = self._job, self._clock, []
-        _make_room(job)
         clock.start()
         for number, frame in enumerate(_frames(job, self._sink.on_packet)):
             if number == 0:
