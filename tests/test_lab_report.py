@@ -238,7 +238,7 @@ def test_concurrent_users_come_from_their_own_file(made: dict[str, Any], tmp_pat
     (folder / report.USERS).write_text(json.dumps({"carried": [carried]}))
     text = report.write_report(folder).read_text()
     assert lines(text, "1440p", "safe", "| 61 |")
-    assert "full scale is not needed: one machine carries 61 of 50 users" in text
+    assert "full scale is not needed: one machine carries 61 users, 50 are asked for" in text
     assert "full scale is needed" in told(made, {"carried": [carried | {"users": 7}]})
 
 

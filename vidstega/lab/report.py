@@ -1396,7 +1396,7 @@ def _full_scale(told: _Told, place: Place | None, arm: str | None) -> tuple[bool
     if users is None:
         return None, f"concurrent users of one machine {MISSING}"
     count = _users_of(told, arm or "", place.resolution if place else "")
-    return users < wanted, f"one machine carries {count} of {wanted} users"
+    return users < wanted, f"one machine carries {count} users, {wanted} are asked for"
 
 
 def _recommended(told: _Told) -> str:
