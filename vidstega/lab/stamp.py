@@ -61,7 +61,7 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """Git commit of the code that measures, with "+changes" if that code differs from it; None outside git."""
+    """Git commit of the code that measures, with "+changes" if it differs from that; None outside git."""
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
         return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".") else "")
