@@ -426,8 +426,7 @@ class _Collector:
 
     def _h264_flags(self, data: bytes, flags: int) -> int:
         head, first = h264.until_picture(data, self._length_size)
-        idr = first[:1] and first[0] & 31 == h264.NAL_IDR
-        safe = bool(idr)
+        idr = safe = bool(first) and first[0] & 31 == h264.NAL_IDR
         for nal in head:
             nal_type = nal[0] & 31 if nal else 0
             if nal_type in (h264.NAL_SPS, h264.NAL_PPS):
@@ -435,7 +434,7 @@ class _Collector:
                 self.in_band = True
             elif nal_type == h264.NAL_SEI and flags & KEY:
                 safe = safe or h264.recovers_at_once(nal)
-        alone = first and not h264.is_reference(first)
+        alone = bool(first) and not h264.is_reference(first)
         return (IDR if idr else 0) | (SAFE if safe and flags & KEY else 0) | (NONREF if alone else 0)
 
 
