@@ -132,7 +132,7 @@ def test_a_bound_is_not_a_limit(made: dict[str, Any], measured: dict[str, Any]) 
     measured["carried"][0] |= {"users": 64, "ended": "most"}
     text = told(made, measured)
     assert lines(text, "| 1440p | `splice` | at least 64 | nothing tried |")
-    assert "one machine carries at least 64 of 50 users" in text
+    assert "one machine carries at least 64 users, 50 are asked for" in text
 
 
 def test_past_capacity_is_judged(made: dict[str, Any], measured: dict[str, Any]) -> None:
