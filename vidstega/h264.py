@@ -27,6 +27,8 @@ _IDR_PIC_ID = 65530  # far from where encoders count; + 0 or 1, so that neighbou
 _SEI_CAPTIONS = 4  # user_data_registered_itu_t_t35
 _SEI_RECOVERY = 6
 _SANE_SPS = 1024
+SLICE_HEAD = 64
+"""Bytes of a slice that hold the first fields of its header."""
 
 
 class _Bits:
@@ -183,7 +185,7 @@ class Place:
 
 def place_of(nal: bytes, sps: SPS) -> Place:
     """The place of the picture that a slice of a progressive stream belongs to."""
-    bits = _Bits(unescape(nal[:32])[1:])
+    bits = _Bits(unescape(nal[:SLICE_HEAD])[1:])
     bits.ue(), bits.ue(), bits.ue()  # first_mb_in_slice, slice_type, pic_parameter_set_id
     frame_num = bits.u(sps.log2_frame_num)
     if nal[0] & 31 == NAL_IDR:

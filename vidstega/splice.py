@@ -23,7 +23,17 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
-from vidstega.video import KEY, NO_TIME, Lossless, Scan, configure, is_cover_art, packets_of, reading
+from vidstega.video import (
+    KEY,
+    NO_TIME,
+    Lossless,
+    Scan,
+    configure,
+    describe,
+    is_cover_art,
+    packets_of,
+    reading,
+)
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -219,21 +229,12 @@ def _streams(
         elif _holds(container, stream):
             copies[stream.index] = _add_copy(output, stream)
             copies[stream.index].codec_context.extradata = extradata
-            if known:
-                _describe(copies[stream.index].codec_context, scan)
+            if known:  # and so not looked into
+                describe(copies[stream.index].codec_context, scan)
+                copies[stream.index].codec_context.reorder_depth = scan.reorder
         else:
             raise UnsupportedError(f"{container} cannot hold this {scan.codec} video; use .mkv")
     return copies
-
-
-def _describe(context: Any, scan: Scan) -> None:
-    """Tell a copy what its source was not opened far enough to know."""
-    context.width, context.height = scan.size
-    context.pix_fmt = scan.pix_fmt
-    context.color_range, context.color_primaries, context.color_trc, context.colorspace = scan.colour
-    if scan.aspect:
-        context.sample_aspect_ratio = scan.aspect
-    context.reorder_depth = scan.reorder
 
 
 def _attach(output: OutputContainer, path: Path, index: int) -> None:

@@ -24,8 +24,6 @@ from vidstega.plan import Part
 from vidstega.splice import Row
 from vidstega.video import KEY, PACKET, Encoder, Lossless, Packets, Source
 
-_SLICE_HEAD = 64  # bytes of a slice that hold its header's first fields
-
 
 @dataclass(frozen=True)
 class Message:
@@ -223,7 +221,7 @@ class _RawPictures:
         if packet.pts is not None and packet.pts in self._durations:
             head, first = h264.until_picture(bytes(packet), self._coder.length_size)
             captions = [nal for nal in map(h264.captions_of, head) if nal]
-            self._replaced[packet.pts] = captions, first[:_SLICE_HEAD]
+            self._replaced[packet.pts] = captions, first[: h264.SLICE_HEAD]
 
     def put(self, frame: VideoFrame) -> list[tuple[Row, Any]]:
         pts, dts = next(self._times)

@@ -69,7 +69,6 @@ _READS = (
     *("h264", "hevc", "mpegvideo", "wav", "mp3", "aac", "flac"),  # to be refused by what they lack
 )
 _CHUNK = 4096
-_SLICE_HEAD = 64
 _TS_RUN_UP = 188 * 64
 
 
@@ -332,7 +331,7 @@ def _look_at_head(path: str | os.PathLike[str]) -> _Look | None:
             return None
         context.thread_type, context.skip_frame, context.options = "NONE", "DEFAULT", {"ec": "0"}
         with suppress(av.error.FFmpegError):  # as the rest of it is cut away
-            context.decode(Packet(h264.pack([*head, first[:_SLICE_HEAD]], length_size)))
+            context.decode(Packet(h264.pack([*head, first[: h264.SLICE_HEAD]], length_size)))
         look = _Look.at(context)
         context.flush_buffers()
     return look if look.pix_fmt else None
@@ -753,15 +752,20 @@ def _divides(pix_fmt: str, size: tuple[int, int]) -> bool:
     return size[0] % wide == 0 and size[1] % high == 0
 
 
-def configure(context: Any, source: Source, lossless: Lossless) -> None:
-    """Set an encoder context up like the stream it stands in for."""
+def describe(context: Any, source: Source) -> None:
+    """Tell a context what the pictures of this video are like."""
     context.width, context.height = source.size
     context.pix_fmt = source.pix_fmt
-    context.time_base = source.time_base
-    context.framerate = source.rate
     if source.aspect:
         context.sample_aspect_ratio = source.aspect
     context.color_range, context.color_primaries, context.color_trc, context.colorspace = source.colour
+
+
+def configure(context: Any, source: Source, lossless: Lossless) -> None:
+    """Set an encoder context up like the stream it stands in for."""
+    describe(context, source)
+    context.time_base = source.time_base
+    context.framerate = source.rate
     context.thread_count = 1
     context.options = dict(lossless.options)
 
