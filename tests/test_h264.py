@@ -53,11 +53,11 @@ def test_a_picture_of_raw_samples_decodes_to_them(stream: video.Scan) -> None:
 def test_a_stand_in_has_the_place_of_the_picture_it_stands_for(stream: video.Scan) -> None:
     sps = h264.parse_sps(stream.sps[0])
     planes = random_planes(stream, 0)
-    place = h264.Place(frame_num=3, poc_lsb=6 if sps.poc_type == 0 else 0)
+    place = h264.Moment(frame_num=3, poc_lsb=6 if sps.poc_type == 0 else 0)
     picture = h264.PCMWriter(sps, 200).stand_in(planes, place)
-    assert h264.place_of(picture, sps) == place
+    assert h264.moment_of(picture, sps) == place
     assert not h264.is_reference(picture)
-    assert h264.place_of(h264.PCMWriter(sps, 200).idr(planes, 1), sps) == h264.Place(0, 0)
+    assert h264.moment_of(h264.PCMWriter(sps, 200).idr(planes, 1), sps) == h264.Moment(0, 0)
 
 
 def test_adjacent_pictures_differ_in_id(stream: video.Scan) -> None:
@@ -134,7 +134,7 @@ def test_packing_is_undone(bodies: list[bytes], length_size: int) -> None:
 @given(st.binary(max_size=60))
 def test_damaged_sets_are_input_errors(data: bytes) -> None:
     def place(nal: bytes) -> object:
-        return h264.place_of(nal, h264.SPS(0, 1, False, (8, 8), 4, 0, 4, False, (2, 2), True, (0, 0, 0, 0)))
+        return h264.moment_of(nal, h264.SPS(0, 1, False, (8, 8), 4, 0, 4, False, (2, 2), True, (0, 0, 0, 0)))
 
     for parse in (h264.parse_sps, h264.ParameterSets.parse, h264.tells_fields_apart, h264.captions_of, place):
         try:

@@ -218,7 +218,7 @@ def _groups(scan: Scan) -> Iterator[_Group]:
 def _takes_stand_ins(scan: Scan) -> bool:
     """Whether a raw picture can say in few bits where another one stood."""
     sps = h264.parse_sps(scan.sps[0])
-    return sps.poc_type != 1 and not any(map(h264.tells_fields_apart, scan.pps))
+    return sps.numbering.poc_type != 1 and not any(map(h264.tells_fields_apart, scan.pps))
 
 
 # -- planning -------------------------------------------------------------------------------------------

@@ -228,7 +228,7 @@ class _RawPictures:
         captions, first = self._replaced.pop(pts)
         planes = video.planes(frame)
         if self._stand_in:
-            picture = self._writer.stand_in(planes, h264.place_of(first, self._sps))
+            picture = self._writer.stand_in(planes, h264.moment_of(first, self._sps))
         else:
             picture = self._writer.idr(planes, self._ordinal)
         data = h264.pack([*self._coder.in_band, *captions, picture], self._coder.length_size)
