@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import vidstega
+from vidstega.carriers.base import check_spread
 from vidstega.errors import ParameterError
-from vidstega.plan import check_spread
 from vidstega.service import uploads, worker
 from vidstega.service.child import warm_up
 from vidstega.service.jobs import Desk, Refused

@@ -11,11 +11,15 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from vidstega import engine, splice, video
+from vidstega import ask, engine
+from vidstega.carriers.base import Wish
 from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
-from vidstega.predict import Estimate, of_embedding, of_extraction
+from vidstega.media.mux import container_of
+from vidstega.media.scan import scan as scan_file
+from vidstega.media.source import Scan
+from vidstega.results import Estimate
+from vidstega.seal import sealed_bytes
 from vidstega.service.child import Send
-from vidstega.video import Scan
 
 COVER, PAYLOAD, KEY = "cover", "payload", "key"
 _MOST_TEXT = 1 << 20
@@ -38,9 +42,9 @@ def probe(task: dict[str, Any], send: Send) -> dict[str, Any]:
         folder = Path(task["folder"])
         if task["operation"] == "capacity":
             return _capacity(folder / COVER)
-        scan = video.scan(folder / COVER)
+        scan = scan_file(folder / COVER)
         if task["operation"] == "extract":
-            guess = of_extraction(scan, most_payload_bytes=task["most_payload"])
+            guess = ask.estimate_extraction(scan, most_payload_bytes=task["most_payload"])
             return _needs(guess, "")
         size = (folder / PAYLOAD).stat().st_size
         suffix, guess = _embedding(scan, size, task["spread"])
@@ -80,7 +84,7 @@ def extract(task: dict[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _capacity(cover: Path) -> dict[str, Any]:
-    info, room = engine.probe(cover), engine.capacity(cover)
+    info, room = ask.probe(cover), ask.capacity(cover)
     rows = [
         {"method": r.method, "spread": r.spread, "frames": r.frames, "payload_bytes": r.payload_bytes}
         for r in room.rows
@@ -97,8 +101,8 @@ def _embedding(scan: Scan, payload_bytes: int, spread: str | float) -> tuple[str
     known = next((suffix for name, suffix in _SUFFIXES.items() if scan.format.startswith(name)), ".mkv")
     for suffix in (known, ".mkv"):
         try:
-            container = splice.container_of(Path(suffix.replace(".", "x.")))
-            return suffix, of_embedding(scan, payload_bytes, container=container, spread=spread)
+            container = container_of(Path(suffix.replace(".", "x.")))
+            return suffix, ask.estimate_embedding(scan, Wish(sealed_bytes(payload_bytes), spread, container))
         except UnsupportedError:
             if suffix == ".mkv":
                 raise
