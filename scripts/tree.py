@@ -15,9 +15,7 @@ def main() -> None:
     """Print a row a module, longest first, and a summary."""
     root = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parents[1] / "vidstega")
     modules = {path: ast.parse(path.read_text()) for path in sorted(root.rglob("*.py"))}
-    bodies = {
-        path: [body(node) for node in ast.walk(tree) if is_function(node)] for path, tree in modules.items()
-    }
+    bodies = {path: bodies_of(tree) for path, tree in modules.items()}
     lines = {path: len(path.read_text().splitlines()) for path in modules}
     for path in sorted(lines, key=lambda path: -lines[path]):
         longest = max(bodies[path], default=0)
