@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vidstega.keystream import KeyedRandom, KeyStream
+from vidstega.seal.keystream import KeyedRandom, KeyStream
 from vidstega.methods.lsb import LSB
 
 SIZES = {
