@@ -13,6 +13,7 @@ from conftest import CHROMIUM, requires_chromium
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
+pytest.importorskip("fcntl", reason="the service is for POSIX systems")
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 import vidstega  # noqa: E402
@@ -23,11 +24,18 @@ pytestmark = [
     requires_chromium,
     pytest.mark.skipif(DRIVER is None, reason="no chromedriver is installed"),
 ]
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
     "--window-size=900,1100",
-)  # fmt: skip
+]
 MESSAGE = "Meet me at noon\nby the <b>old</b> clock. äöü 🕛"
 
 
