@@ -53,7 +53,7 @@ def test_commands_run_as_printed(folder: Path) -> None:
 
 
 def test_all_public_names_and_containers_are_there() -> None:
-    from vidstega.splice import _CONTAINERS
+    from vidstega.media.mux import _CONTAINERS
 
     named = re.findall(r"^\| `(\w+)", README, re.MULTILINE)
     assert sorted(named) == sorted(vidstega.__all__)

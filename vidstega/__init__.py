@@ -1,11 +1,11 @@
 """Hide a payload in a video, get it back exactly, and measure what it costs."""
 
-from vidstega.engine import capacity, embed, extract, frames, probe, verify
+from vidstega.ask import capacity, estimate, frames, probe
+from vidstega.engine import embed, extract, verify
 from vidstega.errors import VidstegaError
 from vidstega.methods import Method
-from vidstega.predict import estimate
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Method",
     "VidstegaError",

@@ -24,7 +24,9 @@ from types import FrameType
 from typing import Any, BinaryIO, TextIO
 
 import vidstega
-from vidstega import methods, plan
+from vidstega import carriers
+from vidstega.carriers import AUTO
+from vidstega.carriers.base import Spread, check_spread
 from vidstega.errors import InputError, ParameterError, VidstegaError
 
 _KEY_VARIABLE = "VIDSTEGA_KEY"
@@ -244,9 +246,8 @@ def _add_embed(commands: Any) -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--payload", metavar="FILE", help="file to hide; - reads standard input")
     what.add_argument("--message", metavar="TEXT", help="text to hide; other users may see it in `ps`")
-    parser.add_argument(
-        "--method", metavar="NAME", default="lsb", help=f"one of: {', '.join(methods.names())} (default: lsb)"
-    )
+    able = f"{AUTO} (default: the quietest that holds it), or one of: {', '.join(carriers.names())}"
+    parser.add_argument("--method", metavar="NAME", default=AUTO, help=able)
     parser.add_argument(
         "--spread", type=_spread, default="fewest", metavar="fewest|all|ALPHA",
         help="as few frames as it needs (default), all frames, or so many bits per luma sample at the most",
@@ -312,12 +313,12 @@ def _add_work(parser: argparse.ArgumentParser, *, overwrite: bool = False) -> No
         parser.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
 
 
-def _spread(text: str) -> plan.Spread:
-    number: plan.Spread = text
+def _spread(text: str) -> Spread:
+    number: Spread = text
     with suppress(ValueError):
         number = float(text)
     try:
-        return plan.check_spread(number)
+        return check_spread(number)
     except ParameterError:
         raise argparse.ArgumentTypeError(
             f"{text!r} is none of fewest, all and a number 0 < alpha <= 1"

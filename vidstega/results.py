@@ -10,19 +10,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega.video import StreamInfo
+from vidstega.media.source import StreamInfo
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, kw_only=True)
 class EmbedResult:
     """What an embedding did and what it cost.
 
-    ``mode`` is "splice" or "transcode" and ``reason`` says why; ``alpha`` is in bits per luma sample of a
+    ``method`` is what carried and ``mode`` what happened to the file ("splice", "transcode"), and ``reason``
+    says why; ``alpha`` is in bits per luma sample of a
     carrying frame; ``seconds`` is wall time by stage; ``digest`` is the SHA-256 of the payload; ``notes``
     names what the container could not hold.
     """
 
     stego: Path
+    method: str
     mode: str
     reason: str
     frames: int
@@ -47,7 +49,7 @@ class EmbedResult:
         growth = self.bytes_after - self.bytes_before
         return "\n".join(
             [
-                f"{self.stego}: {self.mode} ({self.reason})",
+                f"{self.stego}: {self.method}, {self.mode} ({self.reason})",
                 f"  payload   {self.payload_bytes:,} bytes, sealed {self.sealed_bytes:,}",
                 f"  frames    {self.carrying:,} of {self.frames:,} carry, alpha {self.alpha:.4g}",
                 f"  file      {self.bytes_before:,} -> {self.bytes_after:,} bytes ({growth:+,})",
@@ -72,6 +74,7 @@ class ExtractResult:
 class Verification:
     """What `verify` compared; it raises where something differs."""
 
+    method: str
     mode: str
     frames: int
     carrying: int
@@ -82,7 +85,7 @@ class Verification:
 
 
 @dataclass(frozen=True)
-class Room:
+class CapacityRow:
     """Capacity at one method and spread. Bits are of whole frames, bytes what a payload may have."""
 
     method: str
@@ -98,7 +101,7 @@ class Capacity:
     """How much a cover takes, a row per method and spread."""
 
     cover: Path
-    rows: tuple[Room, ...]
+    rows: tuple[CapacityRow, ...]
 
     @property
     def payload_bytes(self) -> int:
@@ -116,6 +119,35 @@ class Capacity:
 
 
 @dataclass(frozen=True, repr=False)
+class Estimate:
+    """What a job is predicted to take.
+
+    Parameters
+    ----------
+    memory_bytes : peak memory of a process that does nothing but this job
+    output_bytes : size of the result
+    disk_bytes : most that is on disk at a time beside the cover: parts, spools, the result
+    mode : "splice", "transcode" or "extract"; `reason` says why
+    frames, coded : frames there are, and frames that are decoded and coded anew
+    """
+
+    memory_bytes: int
+    output_bytes: int
+    disk_bytes: int
+    mode: str
+    reason: str
+    frames: int
+    coded: int
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.mode} ({self.reason}): {self.coded:,} of {self.frames:,} frames\n"
+            f"  memory  {self.memory_bytes / (1 << 20):,.0f} MiB at the peak\n"
+            f"  output  {self.output_bytes:,} bytes, {self.disk_bytes:,} on disk at the peak"
+        )
+
+
+@dataclass(frozen=True, repr=False, kw_only=True)
 class Probe:
     """What a video file is, and whether it can be spliced."""
 

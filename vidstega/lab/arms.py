@@ -18,7 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from vidstega.clock import Clock
 
@@ -93,7 +93,8 @@ def _hide_vidstega(arm: str, cover: Path, stego: Path, message: bytes, job: Job)
 
     spread = "fewest" if arm == "splice" else "all"
     n_jobs = job["workers"] if arm in PARALLEL else 1
-    done = vidstega.embed(cover, stego, message, key=job["key"], spread=spread, n_jobs=n_jobs, progress=False)
+    how: Job = {"method": "lsb", "spread": spread, "n_jobs": n_jobs, "progress": False}
+    done = vidstega.embed(cover, stego, message, key=job["key"], **how)
     return {
         "stages": done.seconds,
         "frames": done.frames,
@@ -108,46 +109,30 @@ def _hide_vidstega(arm: str, cover: Path, stego: Path, message: bytes, job: Job)
 
 def _floor(cover: Path, stego: Path) -> Job:
     """What `whole` does, with nothing to carry and no check: its segments, its codec, its one thread."""
-    from vidstega import methods, plan, splice, tasks, video
-    from vidstega.carrier import Carrier
-    from vidstega.compare import display_matrix
-    from vidstega.payload import Keys, Layout
+    from vidstega.carriers import get
+    from vidstega.carriers.base import Wish
+    from vidstega.media.mux import container_of
+    from vidstega.media.rewrite import piece_of, rewrite
+    from vidstega.media.scan import scan as scan_file
+    from vidstega.pool import Pool, Work
+    from vidstega.progress import Progress
 
-    no_keys = cast(Keys, None)  # no frame carries, so none asks for them
     clock = Clock()
-    scan = video.scan(cover)
+    scan = scan_file(cover)
     clock.lap("probe")
-    container = splice.container_of(stego)
-    carrier = Carrier(methods.get("lsb"), scan.size, scan.depth)
-    made = plan.make_plan(scan, carrier, 1, "all", container)
-    coder = tasks.Coder(container, video.lossless_for(scan.pix_fmt, scan.size, container))
-    message = tasks.Message(carrier, no_keys, Layout("lsb", 64, 1, 1, 64), Path(os.devnull))
+    plan: Any = get("lsb").plan(scan, Wish(64, "all", container_of(stego)))
     clock.lap("plan")
-    stages: dict[str, float] = {}
-
-    with tempfile.TemporaryDirectory(prefix=".floor-", dir=stego.parent) as workshop:
-
-        def parts() -> Iterator[Any]:
-            for part in made.parts:
-                rows = scan.packets[part.first : part.stop]
-                job = tasks.Job(scan.source, dataclasses.replace(part, carrying=0), rows, message)
-                written = tasks.write_part(job, coder, Path(workshop) / f"part-{part.index}")
-                for stage, seconds in written.seconds.items():
-                    stages[stage] = stages.get(stage, 0.0) + seconds
-                yield part.replaced, written
-
-        target = Path(workshop) / f"floor{stego.suffix}"
-        splice.mux(
-            scan, target, container, parts(), extradata=None, lossless=coder.lossless,
-            matrix=display_matrix(scan),
-        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix=".floor-", dir=stego.parent) as folder:
+        target = Path(folder) / f"floor{stego.suffix}"
+        pieces = [piece_of(scan, stretch.span) for stretch in plan.stretches]
+        work = Work(Pool(1), Path(folder), Progress(False), digest=False)
+        done = rewrite(scan, target, pieces, plan.recipe, work)
         target.replace(stego)
-    clock.lap("mux")
-    clock.seconds["mux"] -= sum(stages.values())
+    clock.add(done.seconds)
     return {
-        "stages": {**clock.seconds, **stages},
-        "frames": made.frames,
-        "frames_coded": made.frames,
+        "stages": clock.seconds,
+        "frames": plan.frames,
+        "frames_coded": plan.frames,
         "mode": "limit",
         "reason": "every frame decoded and coded again as in `whole`, nothing embedded",
     }
@@ -157,12 +142,12 @@ def _copy(cover: Path, stego: Path) -> Job:
     """Every packet of every stream from one file into another."""
     import av
 
-    from vidstega import video
+    from vidstega.media.open import best_video, reading
 
     clock, frames = Clock(), 0
-    with video.reading(cover) as source, av.open(str(stego), "w") as output:
+    with reading(cover) as source, av.open(str(stego), "w") as output:
         streams = {s.index: output.add_stream_from_template(s, opaque=True) for s in source.streams}
-        carrying = video.best_video(source).index
+        carrying = best_video(source).index
         for packet in source.demux():
             if packet.size:
                 frames += packet.stream_index == carrying
@@ -219,16 +204,17 @@ def _recover(arm: str, stego: Path, job: Job) -> bytes:
 def _compare_limit(arm: str, cover: Path, stego: Path) -> str:
     import numpy as np
 
-    from vidstega import compare as checks
-    from vidstega import video
+    from vidstega.media import compare as checks
+    from vidstega.media.scan import scan
     from vidstega.progress import Progress
 
-    before, after = video.scan(cover, digest=True), video.scan(stego, digest=True)
-    replaced = np.zeros(len(before.packets), bool) if arm == "copy" else None
-    checks.compare_streams(before, after, replaced)
+    before, after = scan(cover, digest=True), scan(stego, digest=True)
+    packets = np.zeros(len(before.packets), bool) if arm == "copy" else None
+    nothing = checks.Promise(packets, np.zeros(len(before.pts), bool))
+    checks.compare_streams(before, after, nothing)
     if arm == "copy":
         return "packets"
-    checks.compare_frames(before, after, np.zeros(len(before.pts), bool), Progress(False))
+    checks.compare_frames(before, after, nothing, Progress(False))
     return "every frame"
 
 
@@ -290,14 +276,13 @@ def _luma_pairs(cover: Path, stego: Path, job: Job) -> tuple[Iterator[Any], int]
     import numpy as np
 
     import vidstega
-    from vidstega import methods, plan, search, video
+    from vidstega.carriers import get
+    from vidstega.media.scan import scan as scan_file
+    from vidstega.seal import Key
 
-    scan = video.scan(stego)
-    found = search.find(scan, job["key"], [methods.get(name) for name in methods.names()])
-    parts = list(found.parts)
-    if not found.spliced:
-        parts = plan.all_segments(scan, found.carrier, found.layout.frames, found.layout.frame_bytes)
-    carrying = np.concatenate([np.searchsorted(scan.pts, p.pts[: p.carrying]) for p in parts])
+    before, scan, carrier = scan_file(cover), scan_file(stego), get("lsb")
+    _, promise = carrier.promise(before, scan, carrier.locate(scan, Key(job["key"])))
+    carrying = np.flatnonzero(promise.frames)
     wanted = _even(np.sort(carrying))
 
     def pairs() -> Iterator[Any]:

@@ -107,14 +107,17 @@ import numpy as np
 import psutil
 from tqdm.auto import tqdm
 
-from vidstega import engine, video
+from vidstega import ask
+from vidstega.ask import estimate
 from vidstega.errors import CapacityError, InputError, ParameterError, UnsupportedError
 from vidstega.lab import stamp, synth
 from vidstega.lab.arms import ARMS, LIMITS, PARALLEL, is_control
 from vidstega.lab.baseline import MissingError
 from vidstega.lab.config import Cell, Matrix, parse_payload
 from vidstega.lab.measure import ArmError, Measured, Worker
-from vidstega.predict import Estimate, estimate
+from vidstega.media.scan import scan
+from vidstega.media.source import KEY as KEY_FRAME
+from vidstega.results import Estimate
 
 SCHEMA = "vidstega.stress/1"
 RESULTS = "stress_test_results.json"
@@ -483,7 +486,7 @@ class _Session:
             self._payloads.clear()
             size = parse_payload(one.cell.payload)
             if size is None:
-                size = engine.capacity(cover["path"]).payload_bytes
+                size = ask.capacity(cover["path"]).payload_bytes
             data = np.random.default_rng([size, self.matrix.seed]).bytes(size)
             path = scratch / "payload.bin"
             path.write_bytes(data)
@@ -595,8 +598,8 @@ def _synthetic(cell: Cell, made: Mapping[str, Any], folder: Path) -> Path:
 
 
 def _describe(path: Path) -> dict[str, Any]:
-    known = engine.probe(path)
-    keys = np.flatnonzero(video.scan(path).packets["flags"] & video.KEY)
+    known = ask.probe(path)
+    keys = np.flatnonzero(scan(path).packets["flags"] & KEY_FRAME)
     return {
         "path": str(path),
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

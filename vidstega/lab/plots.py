@@ -23,10 +23,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 import vidstega
-from vidstega import video
 from vidstega.lab.arms import PARALLEL
 from vidstega.lab.report import Place, Results
 from vidstega.lab.users import PeakMemory, Users, Visit, Watch
+from vidstega.media.scan import scan
 
 BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE = (
     "#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7",
@@ -276,7 +276,7 @@ def packets(cover: str | os.PathLike[str], stego: str | os.PathLike[str], ax: Ax
 
 
 def _by_time(path: str | os.PathLike[str]) -> Any:
-    rows = video.scan(path, digest=True).packets
+    rows = scan(path, digest=True).packets
     return rows[np.argsort(rows["pts"], kind="stable")]
 
 

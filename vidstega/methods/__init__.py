@@ -1,19 +1,23 @@
 """Embedding methods: one short file each, found by name.
 
 A method works on one plane at a time. Streaming, parallelism, sealing, splicing and verification are
-the engine's; a method only says how many bits a plane takes and how they get in and out.
+others' business; a method only says how many bits a plane takes and how they get in and out. One from another
+package is found by the entry point group ``vidstega.methods`` (a `Method`, or something that makes one when
+called), or is added by `register`.
 """
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from functools import lru_cache
+from importlib.metadata import entry_points
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.errors import ParameterError
-from vidstega.keystream import KeyedRandom
 from vidstega.methods.lsb import LSB
+from vidstega.seal.keystream import KeyedRandom
 
 Plane = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -39,24 +43,55 @@ class Method(Protocol):
         """Read back the `size` bytes that `embed` wrote with an equal random source."""
 
 
-_BY_NAME: dict[str, Method] = {method.name: method for method in (LSB(),)}
+_ADDED: dict[str, Method] = {}
+
+
+def register(method: Method) -> None:
+    """Add a method; a later one of the same name takes the place of an earlier."""
+    _ADDED[checked(method).name] = method
 
 
 def names() -> list[str]:
-    """Names of the methods that ship with vidstega."""
-    return sorted(_BY_NAME)
+    """Names of the methods that ship with vidstega, are plugged in, or were registered."""
+    return sorted(_all())
 
 
-def get(method: str | Method) -> Method:
-    """The method of this name, or the caller's own object if it is one."""
-    if isinstance(method, str):
-        if method not in _BY_NAME:
-            raise ParameterError(f"unknown method {method!r}; there are: {', '.join(names())}")
-        return _BY_NAME[method]
+def get(name: str) -> Method:
+    """The method of this name.
+
+    Raises
+    ------
+    ParameterError
+        Naming what there is.
+    """
+    if (method := registered(name)) is None:
+        raise ParameterError(f"unknown method {name!r}; there are: {', '.join(names())}")
+    return method
+
+
+def registered(name: str) -> Method | None:
+    """The method of this name, or None."""
+    return _all().get(name)
+
+
+def checked(method: Any) -> Method:
+    """The caller's own object, if it is a method; ParameterError if it is none."""
     named = isinstance(method, Method) and isinstance(method.name, str) and not isinstance(method, type)
     if named and 0 < len(method.name.encode()) <= 16:
-        return method
+        found: Method = method
+        return found
     raise ParameterError(
         f"method {method!r} needs a name of 1 to 16 bytes and capacity(), embed() and extract() "
         "on one plane; see vidstega.methods.Method"
     )
+
+
+def _all() -> dict[str, Method]:
+    return {"lsb": LSB()} | _plugged_in() | _ADDED
+
+
+@lru_cache
+def _plugged_in() -> dict[str, Method]:
+    found = (point.load() for point in entry_points(group="vidstega.methods"))
+    methods = (checked(one() if isinstance(one, type) else one) for one in found)
+    return {method.name: method for method in methods}

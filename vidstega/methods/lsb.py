@@ -33,7 +33,7 @@ from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
 from vidstega.errors import CapacityError, ParameterError
-from vidstega.keystream import KeyedRandom, KeyStream
+from vidstega.seal.keystream import KeyedRandom, KeyStream
 
 if TYPE_CHECKING:
     from vidstega.methods import Plane
@@ -51,7 +51,7 @@ class LSB:
     Examples
     --------
     >>> import numpy as np
-    >>> from vidstega.keystream import KeyedRandom, KeyStream
+    >>> from vidstega.seal.keystream import KeyedRandom, KeyStream
     >>> def keyed():
     ...     return KeyedRandom(KeyStream(bytes(32), b"place"), KeyStream(bytes(32), b"sign"))
     >>> plane = np.full((480, 640), 128, np.uint8)

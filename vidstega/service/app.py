@@ -18,9 +18,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 import vidstega
-from vidstega.service import choice, worker
+from vidstega.service import worker
 from vidstega.service.child import warm_up
-from vidstega.service.intake import Intake, describe_form
+from vidstega.service.intake import Intake, describe_form, methods
 from vidstega.service.jobs import Desk
 from vidstega.service.limits import RateLimits
 from vidstega.service.metrics import Metrics
@@ -170,7 +170,7 @@ def _add_pages(app: FastAPI, settings: Settings, desk: Desk, metrics: Metrics) -
             "workers": settings.workers,
             "keep_s": settings.keep,
         }
-        about = {"status": "ok", "version": vidstega.__version__, "methods": choice.names()}
+        about = {"status": "ok", "version": vidstega.__version__, "methods": methods()}
         return {**about, **desk.counts(), "limits": limits}
 
     @app.get("/metrics", include_in_schema=False)

@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
+from vidstega import carriers
+from vidstega.carriers.base import check_spread
 from vidstega.errors import ParameterError
-from vidstega.plan import check_spread
-from vidstega.service import choice, uploads, worker
+from vidstega.service import uploads, worker
 from vidstega.service.jobs import Desk
 from vidstega.service.limits import Client, RateLimits, Unavailable
 from vidstega.service.metrics import Metrics
@@ -34,6 +35,11 @@ _NOTES = {
     "method": "how it is hidden; auto takes the quietest way that holds it",
     "spread": "fewest (default), all, or bits per luma sample",
 }
+
+
+def methods() -> list[str]:
+    """What may be asked for as a method, the default first."""
+    return [carriers.AUTO, *carriers.names()]
 
 
 class Intake:
@@ -124,7 +130,7 @@ def describe_form(fields: Mapping[str, Field]) -> dict[str, Any]:
     for name in _FILES & fields.keys():
         properties[name]["format"] = "binary"
     if "method" in fields:
-        properties["method"] |= {"enum": choice.names(), "default": choice.AUTO}
+        properties["method"] |= {"enum": methods(), "default": carriers.AUTO}
     required = [name for name in ("video", "key") if name in fields]
     schema = {"type": "object", "properties": properties, "required": required}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
@@ -162,9 +168,9 @@ def _word(form: Mapping[str, Part], name: str, default: str) -> str:
 
 
 def _method(form: Mapping[str, Part]) -> str:
-    text = _word(form, "method", choice.AUTO)
-    if text not in choice.names():
-        raise Refused(422, f"method={text!r} is none of {', '.join(choice.names())}")
+    text = _word(form, "method", carriers.AUTO)
+    if text not in methods():
+        raise Refused(422, f"method={text!r} is none of {', '.join(methods())}")
     return text
 
 

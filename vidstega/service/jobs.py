@@ -19,7 +19,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vidstega.predict import sealed_bytes
+from vidstega.seal import sealed_bytes
 from vidstega.service import worker
 from vidstega.service.child import Child, Limits, Outcome
 from vidstega.service.metrics import Metrics

@@ -13,12 +13,15 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from vidstega import engine, splice, video
+from vidstega import ask, engine
+from vidstega.carriers.base import Wish
 from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
-from vidstega.predict import Estimate, of_embedding, of_extraction
-from vidstega.service import choice
+from vidstega.media.mux import container_of
+from vidstega.media.scan import scan as scan_file
+from vidstega.media.source import Scan
+from vidstega.results import Estimate
+from vidstega.seal import sealed_bytes
 from vidstega.service.child import Send
-from vidstega.video import Scan
 
 COVER, PAYLOAD, KEY = "cover", "payload", "key"
 _DISK = "the server's disk"
@@ -27,7 +30,10 @@ _REPORT_EVERY_S = 0.2
 _CONNECT_S = 20
 _STAGES = {"embed": (0.05, 0.6), "verify": (0.65, 0.35), "extract": (0.05, 0.95)}
 """Where in the whole of a job a stage begins, and its share."""
-_EMBEDDED = ("mode", "reason", "frames", "carrying", "payload_bytes", "digest", "verified", "notes")
+_EMBEDDED = (
+    *("method", "mode", "reason", "frames", "carrying"),
+    *("payload_bytes", "digest", "verified", "notes"),
+)
 _PROBED = ("width", "height", "frames", "duration_s", "codec", "pix_fmt", "splice", "reason")
 _END = r"(?![\w-]|\.\w)"  # of a path: nothing follows that belongs to it
 _BELOW = r"(?:/[^\s:;,'\"()]+)?"
@@ -48,30 +54,28 @@ def probe(task: dict[str, Any], send: Send) -> dict[str, Any]:
     with _named(folder):
         if task["operation"] == "capacity":
             return _capacity(folder / COVER)
-        scan = video.scan(folder / COVER)
+        scan = scan_file(folder / COVER)
         if task["operation"] == "extract":
-            guess = of_extraction(scan, most_payload_bytes=task["most_payload"])
+            guess = ask.estimate_extraction(scan, most_payload_bytes=task["most_payload"])
             return _needs(guess, "")
         size = (folder / PAYLOAD).stat().st_size
-        suffix, guess = _embedding(scan, size, task["spread"])
+        suffix, guess = _embedding(scan, size, task)
         return _needs(guess, suffix)
 
 
 def embed(task: dict[str, Any], send: Send) -> dict[str, Any]:
     """Hide the payload; the result is a file in the job's folder."""
     folder, out = Path(task["folder"]), f"stego-{task['attempt']}{task['suffix']}"
-    method = choice.for_engine(task["method"])
     how: dict[str, Any] = {
         "key": _key(folder),
-        "method": method,
+        "method": task["method"],
         "spread": task["spread"],
         "progress": _Reporter(send),
     }
     with _named(folder), _engine(task["scheduler"]) as n_jobs:
         cover, stego, payload = folder / COVER, folder / out, folder / PAYLOAD
         result = engine.embed(cover, stego, payload, n_jobs=n_jobs, overwrite=True, **how)
-    facts = {"method": method} | _pick(result, _EMBEDDED)
-    return _file(stego, f"hidden{task['suffix']}", facts)
+    return _file(stego, f"hidden{task['suffix']}", _pick(result, _EMBEDDED))
 
 
 def extract(task: dict[str, Any], send: Send) -> dict[str, Any]:
@@ -90,18 +94,19 @@ def extract(task: dict[str, Any], send: Send) -> dict[str, Any]:
 
 
 def _capacity(cover: Path) -> dict[str, Any]:
-    info, room = engine.probe(cover), engine.capacity(cover)
+    info, room = ask.probe(cover), ask.capacity(cover)
     rows = [_pick(row, ("method", "spread", "frames", "payload_bytes")) for row in room.rows]
     return {"payload_bytes": room.payload_bytes, "rows": rows} | _pick(info, _PROBED)
 
 
-def _embedding(scan: Scan, payload_bytes: int, spread: str | float) -> tuple[str, Estimate]:
+def _embedding(scan: Scan, payload_bytes: int, task: dict[str, Any]) -> tuple[str, Estimate]:
     """The extension of the result: as the upload was, or Matroska, which takes everything."""
     known = next((suffix for name, suffix in _SUFFIXES.items() if scan.format.startswith(name)), ".mkv")
     for suffix in (known, ".mkv"):
         try:
-            container = splice.container_of(Path(suffix.replace(".", "x.")))
-            return suffix, of_embedding(scan, payload_bytes, container=container, spread=spread)
+            container = container_of(Path(suffix.replace(".", "x.")))
+            wish = Wish(sealed_bytes(payload_bytes), task["spread"], container)
+            return suffix, ask.estimate_embedding(scan, wish, task["method"])
         except UnsupportedError:
             if suffix == ".mkv":
                 raise

@@ -23,17 +23,12 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
-from vidstega.video import (
-    KEY,
-    NO_TIME,
-    Lossless,
-    Scan,
-    configure,
-    describe,
-    is_cover_art,
-    packets_of,
-    reading,
-)
+from vidstega.media.coders import Coded, Encoding, RawPictures, Recipe
+from vidstega.media.decode import display_matrix
+from vidstega.media.encode import configure, describe
+from vidstega.media.open import is_cover_art, packets_of, reading
+from vidstega.media.scan import headers_tell
+from vidstega.media.source import KEY, NO_TIME, Scan
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -44,16 +39,8 @@ _CONTAINERS = {
     ".ts": "mpegts",
     ".flv": "flv",
 }
-_HEADER_IN_EXTRADATA = {"mp4", "mov", "matroska", "webm", "flv"}
 # libav's interleaver holds packets until every stream has one, for ten seconds if left alone.
 _INTERLEAVE_US = 500_000
-
-
-Row = tuple[int, int, int, int, int, int, int]
-"""A packet's row of the table, see `video.PACKET`."""
-
-Coded = Iterable[tuple[Row, Any]]
-"""Packets of a part as they come: rows and buffers."""
 
 
 def container_of(path: Path) -> str:
@@ -65,11 +52,6 @@ def container_of(path: Path) -> str:
             f"{path.name}: the extension {path.suffix or '(none)'} says no container that can be written; "
             f"use one of {' '.join(_CONTAINERS)}"
         ) from None
-
-
-def wants_header(container: str) -> bool:
-    """Whether this container keeps a codec's header apart from its packets."""
-    return container in _HEADER_IN_EXTRADATA
 
 
 def _as_attachment(container: str, stream: Any) -> bool:
@@ -111,12 +93,9 @@ def _add_copy(output: OutputContainer, stream: Any) -> Any:
 def mux(
     scan: Scan,
     target: Path,
-    container: str,
-    parts: Iterable[tuple[tuple[int, int], Coded]],
+    recipe: Recipe,
+    parts: Iterable[tuple[tuple[int, int], Iterable[Coded]]],
     *,
-    extradata: bytes | None,
-    lossless: Lossless | None,
-    matrix: bytes | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> set[int]:
     """Write `target`: the cover's packets, each replaced range of the carrying stream exchanged for its part.
@@ -126,10 +105,8 @@ def mux(
 
     Parameters
     ----------
+    recipe : how the parts are coded
     parts : pairs of (packets [start, stop) replaced, packets instead), in order
-    extradata : the carrying stream's, with one parameter set more, for a splice
-    lossless : how the carrying stream was coded, for a transcode
-    matrix : display matrix (9 little-endian int32) to set on a transcoded stream
 
     Raises
     ------
@@ -138,12 +115,11 @@ def mux(
     UnsupportedError
         If the container cannot hold the carrying video, or one of its packets.
     """
-    # Of a copied stream Matroska also notes where chroma is sited, which a scan does not tell.
-    known = scan.index if scan.headers_tell and (lossless or container != "matroska") else None
-    with reading(scan.path, known_stream=known) as source:
+    container = recipe.container
+    with reading(scan.path, known_stream=_known_stream(scan, recipe)) as source:
         with _writing(container):
             output = _open_output(target, container, source, scan)
-            copies = _streams(source, output, scan, container, extradata, lossless, matrix, known is not None)
+            copies = _streams(source, output, scan, recipe)
             output.metadata.update(source.metadata)
             output.set_chapters(source.chapters())
             output.start_encoding()
@@ -153,7 +129,7 @@ def mux(
                 if isinstance(item, Packet):
                     item.stream = copies[item.stream_index]
                 else:
-                    item = _new_packet(item, copies[scan.index], scan.time_base)
+                    item = _new_packet(item, copies[scan.index], scan.source.time_base)
                 with _writing(container):
                     output.mux_one(item)
         except BaseException:
@@ -163,6 +139,14 @@ def mux(
         with _writing(container):
             output.close()
     return {info.index for info in scan.streams} - set(copies)
+
+
+def _known_stream(scan: Scan, recipe: Recipe) -> int | None:
+    """The carrying stream, if the file's headers say all of it that the output needs."""
+    # Of a copied stream Matroska also notes where chroma is sited, which a scan does not tell.
+    enough = isinstance(recipe, Encoding) or recipe.container != "matroska"
+    extradata = scan.sets.extra.extradata if scan.sets.extra else None
+    return scan.index if enough and headers_tell(scan.format, scan.codec, extradata) else None
 
 
 @contextmanager
@@ -200,41 +184,38 @@ def _movie_timescale(source: InputContainer, scan: Scan) -> int:
     """A timescale in which edit lists of every track come out exact; the video's if there is none."""
     bases = [s.time_base.denominator for s in source.streams if s.time_base and not is_cover_art(s)]
     common = math.lcm(*bases)
-    return common if common < 1 << 31 else scan.time_base.denominator
+    return common if common < 1 << 31 else scan.source.time_base.denominator
 
 
-def _streams(
-    source: InputContainer,
-    output: OutputContainer,
-    scan: Scan,
-    container: str,
-    extradata: bytes | None,
-    lossless: Lossless | None,
-    matrix: bytes | None,
-    known: bool,
-) -> dict[int, Any]:
+def _streams(source: InputContainer, output: OutputContainer, scan: Scan, recipe: Recipe) -> dict[int, Any]:
     """By index: the output's stream, or None where the content travels by other means than packets."""
     copies: dict[int, Any] = {}
+    container = recipe.container
     for stream in source.streams:
-        if stream.index != scan.index:
-            if _holds(container, stream):
-                copies[stream.index] = _add_copy(output, stream)
-            elif _as_attachment(container, stream):
-                _attach(output, scan.path, stream.index)
-                copies[stream.index] = None
-            elif _is_chapter_track(container, stream, source):
-                copies[stream.index] = None
-        elif lossless is not None:
-            copies[stream.index] = _add_coded(output, stream, scan, lossless, matrix)
+        if stream.index == scan.index:
+            copies[stream.index] = _add_carrying(output, stream, scan, recipe)
         elif _holds(container, stream):
             copies[stream.index] = _add_copy(output, stream)
-            copies[stream.index].codec_context.extradata = extradata
-            if known:  # and so not looked into
-                describe(copies[stream.index].codec_context, scan)
-                copies[stream.index].codec_context.reorder_depth = scan.reorder
-        else:
-            raise UnsupportedError(f"{container} cannot hold this {scan.codec} video; use .mkv")
+        elif _as_attachment(container, stream):
+            _attach(output, scan.path, stream.index)
+            copies[stream.index] = None
+        elif _is_chapter_track(container, stream, source):
+            copies[stream.index] = None
     return copies
+
+
+def _add_carrying(output: OutputContainer, stream: Any, scan: Scan, recipe: Recipe) -> Any:
+    if isinstance(recipe, Encoding):
+        return _add_coded(output, stream, scan, recipe)
+    if not _holds(recipe.container, stream):
+        raise UnsupportedError(f"{recipe.container} cannot hold this {scan.codec} video; use .mkv")
+    copy = _add_copy(output, stream)
+    if isinstance(recipe, RawPictures):
+        copy.codec_context.extradata = recipe.extradata
+    if _known_stream(scan, recipe) is not None:  # and so not looked into
+        describe(copy.codec_context, scan.source)
+        copy.codec_context.reorder_depth = scan.source.reorder
+    return copy
 
 
 def _attach(output: OutputContainer, path: Path, index: int) -> None:
@@ -244,15 +225,13 @@ def _attach(output: OutputContainer, path: Path, index: int) -> None:
         output.add_attachment(f"cover.{kind}", f"image/{kind}", bytes(picture))
 
 
-def _add_coded(
-    output: OutputContainer, stream: Any, scan: Scan, lossless: Lossless, matrix: bytes | None
-) -> Any:
-    coded: Any = output.add_stream(lossless.codec, rate=scan.rate)
-    configure(coded.codec_context, scan, lossless)
-    coded.time_base = scan.time_base
+def _add_coded(output: OutputContainer, stream: Any, scan: Scan, recipe: Encoding) -> Any:
+    coded: Any = output.add_stream(recipe.lossless.codec, rate=scan.source.rate)
+    configure(coded.codec_context, scan.source, recipe.lossless)
+    coded.time_base = scan.source.time_base
     coded.metadata.update({k: v for k, v in stream.metadata.items() if k.lower() != "encoder"})
     coded.disposition = stream.disposition
-    if matrix is not None:
+    if (matrix := display_matrix(scan)) is not None:
         coded.set_display_matrix(np.frombuffer(matrix, "<i4").tolist())
     return coded
 
@@ -261,9 +240,9 @@ def _merge(
     source: InputContainer,
     scan: Scan,
     wanted: set[int],
-    parts: Iterable[tuple[tuple[int, int], Coded]],
+    parts: Iterable[tuple[tuple[int, int], Iterable[Coded]]],
     progress: Callable[[int], None] | None,
-) -> Iterator[Packet[Any] | tuple[Row, Any]]:
+) -> Iterator[Packet[Any] | Coded]:
     """The source's packets in file order; a new one in the place of each that is replaced."""
     ranges = iter(parts)
     (start, stop), fresh = _next_part(ranges)
@@ -291,13 +270,13 @@ def _merge(
 
 
 def _next_part(
-    ranges: Iterator[tuple[tuple[int, int], Coded]],
-) -> tuple[tuple[int, int], Iterator[tuple[Row, Any]]]:
+    ranges: Iterator[tuple[tuple[int, int], Iterable[Coded]]],
+) -> tuple[tuple[int, int], Iterator[Coded]]:
     item = next(ranges, None)
     return ((-1, -1), iter(())) if item is None else (item[0], iter(item[1]))
 
 
-def _new_packet(item: tuple[Row, Any], stream: Any, time_base: Fraction) -> Packet[Any]:
+def _new_packet(item: Coded, stream: Any, time_base: Fraction) -> Packet[Any]:
     (pts, dts, duration, _, _, _, flags), data = item
     packet: Packet[Any] = data if isinstance(data, Packet) else Packet(data)
     packet.stream, packet.time_base = stream, time_base

@@ -2,7 +2,7 @@
 
 Every run's first frame begins with a band of rows for the run's mark; the first frame of run 0 goes on
 with bands for the salt and the header; all other rows, and all rows of all other frames, are body. Bands
-are whole multiples of 8 rows, as few as the method needs, so a reader that has not opened anything yet
+are whole multiples of 8 rows, as few as LSB matching needs, so a reader that has not opened anything yet
 finds them.
 """
 
@@ -14,27 +14,28 @@ from functools import cached_property
 
 import numpy as np
 
-from vidstega.errors import CapacityError, ParameterError, PayloadError
-from vidstega.keystream import KeyedRandom
-from vidstega.methods import Method, Plane
-from vidstega.payload import (
+from vidstega.carriers.samples.layout import (
     HEADER_BYTES,
     MARK_BYTES,
-    SALT_BYTES,
     Area,
-    Keys,
     Layout,
-    derive_keys,
-    open_header,
     open_mark,
+    random_of,
     salt_random,
 )
+from vidstega.errors import CapacityError, ParameterError, PayloadError
+from vidstega.methods import Method, Plane
+from vidstega.methods.lsb import LSB
+from vidstega.seal import SALT_BYTES, Key, KeyedRandom, Keys
 
 _STEP = 8
+_OPENING = LSB()
+"""Carries what a reader has to find before it knows the method."""
+_OPENING_BYTES = {Area.MARK: MARK_BYTES, Area.SALT: SALT_BYTES, Area.HEADER: HEADER_BYTES}
 
 
 @dataclass(frozen=True)
-class Carrier:
+class Bands:
     """A method on planes of one shape and depth.
 
     Parameters
@@ -49,27 +50,25 @@ class Carrier:
     depth: int
 
     @cached_property
-    def _band_rows(self) -> dict[Area, int]:
-        sizes = {Area.MARK: MARK_BYTES, Area.SALT: SALT_BYTES, Area.HEADER: HEADER_BYTES}
-        return {area: self._rows_for(8 * n) for area, n in sizes.items()}
+    def _opening_rows(self) -> dict[Area, int]:
+        return {area: self._rows_for(8 * n) for area, n in _OPENING_BYTES.items()}
 
     def _rows_for(self, bits: int) -> int:
         width, height = self.size
-        for rows in range(_STEP, height, _STEP):
-            if self._bits(rows) >= bits:
-                return rows
+        rows = -(-bits // (_STEP * width)) * _STEP
+        if rows < height:
+            return rows
         raise CapacityError(
-            f"frames of {width}x{height} are too small for method {self.method.name!r}: "
-            f"no band of rows takes {bits} bits; use a larger video"
+            f"frames of {width}x{height} are too small: no band of rows takes {bits} bits; use a larger video"
         )
 
-    def bands(self, run: int, frame: int) -> dict[Area, slice]:
+    def of(self, run: int, frame: int) -> dict[Area, slice]:
         """Rows of each area in frame `frame` of run `run`."""
         areas = () if frame else (Area.MARK,) if run else (Area.MARK, Area.SALT, Area.HEADER)
         rows, at = {}, 0
         for area in areas:
-            rows[area] = slice(at, at + self._band_rows[area])
-            at += self._band_rows[area]
+            rows[area] = slice(at, at + self._opening_rows[area])
+            at += self._opening_rows[area]
         if at >= self.size[1]:
             raise CapacityError(
                 f"frames of {self.size[0]}x{self.size[1]} are too small: {at} rows go to the header, "
@@ -85,7 +84,7 @@ class Carrier:
     def body_bytes(self, frame_bytes: int, run: int, frame: int) -> int:
         """Bytes of the body this frame holds where a whole frame holds `frame_bytes`."""
         height = self.size[1]
-        rows = self.bands(run, frame)[Area.BODY]
+        rows = self.of(run, frame)[Area.BODY]
         count: int = rows.stop - rows.start
         return min(self._bits(count) // 8, frame_bytes * count // height)
 
@@ -113,42 +112,37 @@ class Carrier:
 
     def write(self, plane: Plane, keys: Keys, run: int, frame: int, contents: dict[Area, bytes]) -> None:
         """Embed the contents of a frame's areas into its luma plane, in place."""
-        for area, rows in self.bands(run, frame).items():
+        for area, rows in self.of(run, frame).items():
+            method = self.method if area == Area.BODY else _OPENING
             data = np.frombuffer(contents[area], np.uint8)
-            self.method.embed(plane[rows], data, keys.random(area, run, frame), self.depth)
+            method.embed(plane[rows], data, random_of(keys, area, run, frame), self.depth)
 
     def read_body(self, plane: Plane, keys: Keys, run: int, frame: int, frame_bytes: int) -> bytes:
         """The body bytes of a frame."""
-        return self._read(plane, keys, Area.BODY, run, frame, self.body_bytes(frame_bytes, run, frame))
-
-    def read_mark(self, plane: Plane, keys: Keys, runs: int, expected: int) -> tuple[int, int] | None:
-        """(ordinal, frames) if a run of this message starts with this frame."""
-        return open_mark(keys, runs, self._read(plane, keys, Area.MARK, 1, 0, MARK_BYTES), expected)
-
-    def read_header(self, plane: Plane, key: str | bytes, derived: Keys | None = None) -> tuple[Keys, Layout]:
-        """Keys and layout if run 0 starts with this frame; PayloadError if not.
-
-        `derived` keys are taken if the salt that is read is theirs: stretching a key twice proves nothing.
-        """
-        try:
-            rows = self.bands(0, 0)[Area.SALT]
-        except CapacityError:
-            raise PayloadError from None
-        salt = self._extract(plane[rows], SALT_BYTES, salt_random())
-        keys = derived if derived is not None and derived.salt == salt else derive_keys(key, salt)
-        return keys, open_header(keys, self._read(plane, keys, Area.HEADER, 0, 0, HEADER_BYTES))
-
-    def _read(self, plane: Plane, keys: Keys, area: Area, run: int, frame: int, size: int) -> bytes:
-        rows = self.bands(run, frame)[area]
-        return self._extract(plane[rows], size, keys.random(area, run, frame))
-
-    def _extract(self, plane: Plane, size: int, random: KeyedRandom) -> bytes:
-        data = self.method.extract(plane, size, random, self.depth)
+        rows, size = self.of(run, frame)[Area.BODY], self.body_bytes(frame_bytes, run, frame)
+        data = self.method.extract(plane[rows], size, random_of(keys, Area.BODY, run, frame), self.depth)
         if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (size,):
             raise ParameterError(
                 f"method {self.method.name!r}: extract() has to give a uint8 array of shape ({size},)"
             )
         return data.tobytes()
+
+    def read_mark(self, plane: Plane, keys: Keys, runs: int, expected: int) -> tuple[int, int] | None:
+        """(ordinal, frames) if a run of this message starts with this frame."""
+        return open_mark(keys, runs, self._opening(plane, Area.MARK, 1, random_of(keys, Area.MARK)), expected)
+
+    def read_header(self, plane: Plane, key: Key) -> tuple[Keys, Layout]:
+        """Keys and layout if run 0 starts with this frame; PayloadError if not."""
+        try:
+            salt = self._opening(plane, Area.SALT, 0, salt_random())
+        except CapacityError:
+            raise PayloadError from None
+        keys = key.at(salt)
+        return keys, Layout.open(keys, self._opening(plane, Area.HEADER, 0, random_of(keys, Area.HEADER)))
+
+    def _opening(self, plane: Plane, area: Area, run: int, random: KeyedRandom) -> bytes:
+        rows = self.of(run, 0)[area]
+        return _OPENING.extract(plane[rows], _OPENING_BYTES[area], random, self.depth).tobytes()
 
     def _bits(self, rows: int) -> int:
         bits = self.method.capacity((rows, self.size[0]), self.depth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any
 
@@ -11,27 +12,55 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from vidstega import video
 from vidstega.errors import VerificationError
+from vidstega.media.decode import DecodeError, decode_span, planes, side_data
+from vidstega.media.open import reading
+from vidstega.media.source import Scan
 from vidstega.progress import Progress
-from vidstega.video import DecodeError, Scan
 
 _NOT_CARRIED = {
-    "major_brand", "minor_version", "compatible_brands", "encoder", "handler_name", "vendor_id", "duration",
-    "creation_time", "metadatacreator", "hasmetadata", "hasvideo", "hasaudio", "cuepoints",
-    "canseektoend", "bps", "number_of_frames", "number_of_bytes",
-}  # fmt: skip
+    "major_brand",
+    "minor_version",
+    "compatible_brands",
+    "encoder",
+    "handler_name",
+    "vendor_id",
+    "duration",
+    "creation_time",
+    "metadatacreator",
+    "hasmetadata",
+    "hasvideo",
+    "hasaudio",
+    "cuepoints",
+    "canseektoend",
+    "bps",
+    "number_of_frames",
+    "number_of_bytes",
+}
 """Tags that describe a file rather than its content; containers write their own."""
 
 
-def compare_streams(
-    cover: Scan, stego: Scan, replaced: NDArray[np.bool_] | None, left_out: Iterable[int] = ()
-) -> list[str]:
+@dataclass(frozen=True)
+class Promise:
+    """What of a cover may differ in its stego; all else is the same.
+
+    Parameters
+    ----------
+    packets : which packets of the carrying stream may differ; None if all are coded anew
+    frames : which frames may decode to other samples
+    luma_only : whether only their first plane may
+    """
+
+    packets: NDArray[np.bool_] | None = field(repr=False)
+    frames: NDArray[np.bool_] = field(repr=False)
+    luma_only: bool = True
+
+
+def compare_streams(cover: Scan, stego: Scan, promise: Promise, left_out: Iterable[int] = ()) -> list[str]:
     """Compare times, copied packets and other streams of two scans with digests; notes on what had to give.
 
     Parameters
     ----------
-    replaced : which packets of the carrying stream are new; None if all are
     left_out : streams of the cover that are known not to be there, and are named elsewhere
 
     Raises
@@ -40,12 +69,12 @@ def compare_streams(
         Naming what differs.
     """
     notes = _compare_times(cover, stego)
-    if replaced is not None:
+    if promise.packets is not None:
         if len(cover.packets) != len(stego.packets):
             raise VerificationError(
                 f"{len(stego.packets)} video packets were written for {len(cover.packets)}"
             )
-        differs = (cover.packets["digest"] != stego.packets["digest"]) & ~replaced
+        differs = (cover.packets["digest"] != stego.packets["digest"]) & ~promise.packets
         if differs.any():
             raise VerificationError(f"{int(differs.sum())} packets that were copied differ")
     there = Counter(stego.digests.values())
@@ -63,9 +92,9 @@ def _compare_times(cover: Scan, stego: Scan) -> list[str]:
     ours, theirs = stego.pts, cover.pts
     if len(ours) != len(theirs):
         raise VerificationError(f"{len(ours)} frames are shown for {len(theirs)}")
-    if cover.time_base == stego.time_base and np.array_equal(ours, theirs):
+    if cover.source.time_base == stego.source.time_base and np.array_equal(ours, theirs):
         return []
-    ratio = cover.time_base / stego.time_base
+    ratio = cover.source.time_base / stego.source.time_base
     up, down = ratio.numerator, ratio.denominator
     pairs = zip(ours - ours[0], theirs - theirs[0], strict=True)
     off = max(abs(int(o) * down - int(t) * up) for o, t in pairs)  # exact, in 1/down of a tick
@@ -73,15 +102,16 @@ def _compare_times(cover: Scan, stego: Scan) -> list[str]:
         raise VerificationError("the frames are shown at other times")
     notes = []
     if off:
-        notes.append(f"times are rounded to {float(stego.time_base):.6f} s, as {stego.format} stores them")
-    start = int(ours[0]) * stego.time_base - int(theirs[0]) * cover.time_base
-    if abs(start) >= max(cover.time_base, stego.time_base):
+        tick_s = float(stego.source.time_base)
+        notes.append(f"times are rounded to {tick_s:.6f} s, as {stego.format} stores them")
+    start = int(ours[0]) * stego.source.time_base - int(theirs[0]) * cover.source.time_base
+    if abs(start) >= max(cover.source.time_base, stego.source.time_base):
         notes.append(f"the video starts {float(start):+.6f} s later than it did")
     return notes
 
 
-def compare_frames(cover: Scan, stego: Scan, carrying: NDArray[np.bool_], progress: Progress) -> None:
-    """Decode both from the start and compare every frame; of carrying ones all planes but the luma.
+def compare_frames(cover: Scan, stego: Scan, promise: Promise, progress: Progress) -> None:
+    """Decode both from the start and compare every frame, as far as the promise goes.
 
     Raises
     ------
@@ -89,30 +119,25 @@ def compare_frames(cover: Scan, stego: Scan, carrying: NDArray[np.bool_], progre
         Naming the first frame that differs.
     """
     pairs = zip_longest(_all_frames(cover), _all_frames(stego))
-    for index, (theirs, ours) in enumerate(progress.over(pairs, "compare", len(carrying))):
+    for index, (theirs, ours) in enumerate(progress.over(pairs, "compare", len(promise.frames))):
         if theirs is None or ours is None:
             raise VerificationError(f"frame {index} decodes in one of the two videos only")
-        first = 1 if carrying[index] else 0
-        same = map(np.array_equal, video.planes(theirs)[first:], video.planes(ours)[first:])
+        first = 0 if not promise.frames[index] else 1 if promise.luma_only else len(theirs.planes)
+        same = map(np.array_equal, planes(theirs)[first:], planes(ours)[first:])
         if not all(same):
             raise VerificationError(f"frame {index} decodes to other samples than the cover's")
-    if index + 1 != len(carrying):
-        raise VerificationError(f"{index + 1} frames decode of {len(carrying)}")
+    if index + 1 != len(promise.frames):
+        raise VerificationError(f"{index + 1} frames decode of {len(promise.frames)}")
 
 
 def _all_frames(scan: Scan) -> Iterator[VideoFrame]:
-    return video.decode_span(scan.source, 0, scan.packets, scan.pts, threads=2)
-
-
-def carrying_frames(pts: NDArray[np.int64], runs: Iterable[NDArray[np.int64]]) -> NDArray[np.bool_]:
-    """Which frames carry, given the times of those that do."""
-    return np.isin(pts, np.concatenate(list(runs)))
+    return decode_span(scan.source, 0, scan.packets, scan.pts, threads=2)
 
 
 def lost_tags(cover: Scan, stego: Scan, *, spliced: bool) -> list[str]:
     """Metadata, chapters and frame properties of the cover that the stego file does not show."""
     notes = []
-    with video.reading(cover.path, known=True) as before, video.reading(stego.path, known=True) as after:
+    with reading(cover.path, known=True) as before, reading(stego.path, known=True) as after:
         notes += _lost("tag", before.metadata, after.metadata)
         ours: Any = after.streams[stego.index]
         theirs: Any = before.streams[cover.index]
@@ -134,23 +159,10 @@ def _lost(what: str, before: dict[str, str], after: dict[str, str]) -> list[str]
 
 def _properties(scan: Scan) -> set[str]:
     try:
-        frame = next(video.decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
+        frame = next(decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
     except (DecodeError, StopIteration):
         return set()
-    described = {data.type.name.replace("_", " ").lower() for data in _side_data(frame)}
+    described = {data.type.name.replace("_", " ").lower() for data in side_data(frame)}
     if frame.interlaced_frame:
         described.add("the interlaced mark")
     return described - {"sei unregistered", "regions of interest", "video enc params", "motion vectors"}
-
-
-def display_matrix(scan: Scan) -> bytes | None:
-    """The display matrix of the first frame: nine little-endian int32, or None."""
-    frame = next(video.decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
-    for data in _side_data(frame):
-        if data.type.name == "DISPLAYMATRIX":
-            return bytes(data)
-    return None
-
-
-def _side_data(frame: VideoFrame) -> list[Any]:
-    return list(frame.side_data)

@@ -1,0 +1,161 @@
+"""capacity, probe, estimate, frames: questions about a video that change nothing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from vidstega import carriers, files
+from vidstega.carriers import AUTO, Carrier
+from vidstega.carriers.base import Plan, Spread, Wish, check_spread
+from vidstega.carriers.samples.groups import CAN_SPLICE, splice_obstacle
+from vidstega.errors import CapacityError, ParameterError, UnsupportedError
+from vidstega.media.decode import decode_span, planes
+from vidstega.media.mux import container_of
+from vidstega.media.scan import scan as scan_file
+from vidstega.media.segments import span_around
+from vidstega.media.source import KEY, Scan
+from vidstega.methods import Method
+from vidstega.results import Capacity, CapacityRow, Estimate, Frame, Probe
+from vidstega.seal import largest_payload, sealed_bytes
+
+PathLike = str | os.PathLike[str]
+How = str | Method | Carrier
+
+_SPREADS: tuple[Spread, ...] = ("fewest", 0.5, 0.1, "all")
+
+
+def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
+    """How much a cover takes, by method and spread."""
+    scan = scan_file(cover)
+    asked = [method] if method not in (None, AUTO) else carriers.names()
+    rows = [_row(scan, carriers.get(one), spread) for one in asked if one for spread in _SPREADS]
+    return Capacity(Path(cover), tuple(rows))
+
+
+def _row(scan: Scan, carrier: Carrier, spread: Spread) -> CapacityRow:
+    room = carrier.room(scan, spread)
+    return CapacityRow(
+        method=carrier.method,
+        spread=spread,
+        frame_bits=8 * room.frame_bytes,
+        frames=room.frames,
+        total_bits=8 * room.sealed_bytes,
+        payload_bytes=largest_payload(room.sealed_bytes),
+    )
+
+
+def probe(cover: PathLike) -> Probe:
+    """What a file is, and whether it can be spliced and why not."""
+    scan = scan_file(cover)
+    obstacle = splice_obstacle(scan)
+    return Probe(
+        path=Path(cover),
+        format=scan.format,
+        codec=scan.codec,
+        pix_fmt=scan.source.pix_fmt,
+        width=scan.size[0],
+        height=scan.size[1],
+        frames=int(scan.shown.sum()),
+        rate=scan.source.rate,
+        duration_s=scan.duration_s,
+        bytes=files.size_of(Path(cover)),
+        key_frames=int((scan.packets["flags"] & KEY != 0).sum()),
+        streams=scan.streams,
+        splice=obstacle is None,
+        reason=obstacle or CAN_SPLICE,
+    )
+
+
+def estimate(
+    cover: PathLike,
+    payload_bytes: int,
+    *,
+    method: How = AUTO,
+    spread: Spread = "fewest",
+    n_jobs: int = 1,
+    verify: bool = True,
+) -> Estimate:
+    """Predict what `embed` takes, from the packets alone; nothing is decoded.
+
+    Parameters
+    ----------
+    cover : path of a video
+    payload_bytes : size of the payload; compression is not counted on
+    method, spread, n_jobs, verify : as for `embed`; workers are taken to be threads
+
+    Raises
+    ------
+    InputError, CapacityError, UnsupportedError
+        As `embed` would.
+
+    Examples
+    --------
+    >>> vidstega.estimate("holiday.mp4", 1000).memory_bytes >> 20  # doctest: +SKIP
+    131
+    """
+    if isinstance(payload_bytes, bool) or not isinstance(payload_bytes, int) or payload_bytes < 0:
+        raise ParameterError(f"payload_bytes={payload_bytes!r} is no number of bytes; give 0 or more")
+    wish = Wish(sealed_bytes(payload_bytes), check_spread(spread), _container(Path(cover)))
+    return estimate_embedding(scan_file(cover), wish, method, n_jobs=n_jobs, verify=verify)
+
+
+def estimate_embedding(
+    scan: Scan, wish: Wish, method: How = AUTO, *, n_jobs: int = 1, verify: bool = True
+) -> Estimate:
+    """`estimate` of a video that was scanned already."""
+    able = carriers.automatic() if method == AUTO else [carriers.get(method)]
+    carrier, plan = _first_plan(able, scan, wish)
+    return carrier.estimate(scan, plan, n_jobs=n_jobs, verify=verify)
+
+
+def estimate_extraction(scan: Scan, *, n_jobs: int = 1, most_payload_bytes: int | None = None) -> Estimate:
+    """Predict what `extract` takes from a scanned video, whatever it carries.
+
+    Parameters
+    ----------
+    most_payload_bytes : payloads above it are refused by other means, so disk for more is not needed
+    """
+    most = None if most_payload_bytes is None else sealed_bytes(most_payload_bytes)
+    guesses = [
+        carrier.estimate_reading(scan, n_jobs=n_jobs, most_bytes=most) for carrier in carriers.to_search()
+    ]
+    return max(guesses, key=lambda guess: (guess.memory_bytes, guess.disk_bytes))
+
+
+def _first_plan(able: Sequence[Carrier], scan: Scan, wish: Wish) -> tuple[Carrier, Plan]:
+    for carrier in able[:-1]:
+        try:
+            return carrier, carrier.plan(scan, wish)
+        except (CapacityError, UnsupportedError):
+            continue
+    return able[-1], able[-1].plan(scan, wish)
+
+
+def _container(cover: Path) -> str:
+    try:
+        return container_of(cover)
+    except ParameterError:
+        return "matroska"
+
+
+def frames(path: PathLike, start: int = 0, stop: int | None = None) -> Iterator[Frame]:
+    """Decode frames [start, stop) of the carrying stream, one at a time.
+
+    Examples
+    --------
+    >>> lumas = [frame.luma.mean() for frame in vidstega.frames("holiday.mp4", 0, 10)]  # doctest: +SKIP
+    """
+    scan = scan_file(path)
+    count = len(scan.pts)
+    stop = count if stop is None else min(stop, count)
+    if start < 0 or stop < 0:
+        raise ParameterError(f"frames [{start}, {stop}) cannot be counted from the end; there are {count}")
+    if start >= stop:
+        return
+    span = span_around(scan, start, stop)
+    rows = scan.packets[span.first : span.stop]
+    for index, frame in enumerate(decode_span(scan.source, span.first, rows, span.pts), start):
+        time_s = float(span.pts[index - start] * scan.source.time_base)
+        yield Frame(index, time_s, scan.depth, tuple(planes(frame)))

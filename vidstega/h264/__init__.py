@@ -1,0 +1,48 @@
+"""The few bits of H.264 that vidstega reads and writes itself (ITU-T H.264, clause numbers in the code).
+
+Read: parameter sets, the first fields of a slice, NAL units in both packagings. Written: one small picture
+parameter set, and pictures made of I_PCM macroblocks. No file is opened here.
+"""
+
+from vidstega.h264.bits import Bits, BitWriter, escape, unescape
+from vidstega.h264.nal import (
+    NAL_IDR,
+    NAL_PPS,
+    NAL_SEI,
+    NAL_SPS,
+    SLICE_HEAD,
+    captions_of,
+    nals,
+    pack,
+    recovers_at_once,
+    until_picture,
+)
+from vidstega.h264.pictures import Moment, PCMWriter, is_reference, moment_of
+from vidstega.h264.sets import SPS, ParameterSets, parse_sps, pps_id, tells_fields_apart, write_pps
+
+__all__ = [
+    "NAL_IDR",
+    "NAL_PPS",
+    "NAL_SEI",
+    "NAL_SPS",
+    "SLICE_HEAD",
+    "SPS",
+    "BitWriter",
+    "Bits",
+    "Moment",
+    "PCMWriter",
+    "ParameterSets",
+    "captions_of",
+    "escape",
+    "is_reference",
+    "moment_of",
+    "nals",
+    "pack",
+    "parse_sps",
+    "pps_id",
+    "recovers_at_once",
+    "tells_fields_apart",
+    "unescape",
+    "until_picture",
+    "write_pps",
+]

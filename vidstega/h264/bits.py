@@ -1,0 +1,65 @@
+"""Bits of H.264 headers: Exp-Golomb codes (clause 9.1) and emulation prevention (7.4.1)."""
+
+from __future__ import annotations
+
+import re
+
+from vidstega.errors import InputError
+
+_NEEDS_ESCAPE = re.compile(rb"\x00\x00(?=[\x00-\x03])")
+
+
+class Bits:
+    """Big-endian bit reader with Exp-Golomb codes (9.1)."""
+
+    def __init__(self, data: bytes) -> None:
+        self._value = int.from_bytes(data, "big")
+        self._left = 8 * len(data)
+
+    def u(self, n: int) -> int:
+        self._left -= n
+        if self._left < 0:
+            raise InputError("an H.264 header ends too early; the video is damaged")
+        return (self._value >> self._left) & ((1 << n) - 1)
+
+    def ue(self) -> int:
+        zeros = 0
+        while not self.u(1):
+            zeros += 1
+            if zeros > 32:
+                raise InputError("an H.264 header makes no sense; the video is damaged")
+        return (1 << zeros) - 1 + self.u(zeros)
+
+    def se(self) -> int:
+        code = self.ue()
+        return (code + 1) // 2 if code & 1 else -(code // 2)
+
+
+class BitWriter:
+    """Collects bits as text; the headers written here are a few bytes long."""
+
+    def __init__(self) -> None:
+        self.bits = ""
+
+    def u(self, n: int, value: int) -> BitWriter:
+        self.bits += format(value, f"0{n}b") if n else ""
+        return self
+
+    def ue(self, value: int) -> BitWriter:
+        code = format(value + 1, "b")
+        self.bits += "0" * (len(code) - 1) + code
+        return self
+
+    def bytes(self) -> bytes:
+        bits = self.bits + "0" * (-len(self.bits) % 8)
+        return int(bits, 2).to_bytes(len(bits) // 8, "big")
+
+
+def escape(rbsp: bytes) -> bytes:
+    """Insert emulation prevention bytes (7.4.1)."""
+    return _NEEDS_ESCAPE.sub(b"\x00\x00\x03", rbsp)
+
+
+def unescape(nal: bytes) -> bytes:
+    """Remove emulation prevention bytes."""
+    return nal.replace(b"\0\0\3", b"\0\0")

@@ -1,0 +1,1 @@
+"""Everything that touches PyAV: opening, scanning, decoding, coding, muxing and comparing videos."""

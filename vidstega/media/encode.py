@@ -1,0 +1,104 @@
+"""Coding frames without loss."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import av.codec.context
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from vidstega.errors import UnsupportedError
+from vidstega.media.source import Source
+
+
+@dataclass(frozen=True)
+class Lossless:
+    """A codec and its settings that bring every sample back."""
+
+    codec: str
+    options: tuple[tuple[str, str], ...]
+
+
+_X264 = Lossless(
+    "libx264",
+    (("preset", "ultrafast"), ("qp", "0"), ("x264-params", "keyint=60:min-keyint=60:bframes=0:threads=1")),
+)
+_FFV1 = Lossless("ffv1", (("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")))
+# its real-time mode would be faster, but drops frames that are hard to code
+_VP9 = Lossless("libvpx-vp9", (("lossless", "1"), ("cpu-used", "5"), ("deadline", "good"), ("g", "60")))
+
+# gray is left to FFV1: FFmpeg decodes monochrome H.264 as 4:2:0
+_H264_8 = {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "nv12"}
+_H264_10 = {"yuv420p10le", "yuv422p10le", "yuv444p10le"}
+_VP9_8 = {"yuv420p", "yuv422p", "yuv440p", "yuv444p"}
+
+
+def lossless_for(pix_fmt: str, size: tuple[int, int], container: str) -> Lossless:
+    """How this pixel format is coded without loss into this container ("mp4", "matroska", ...).
+
+    Raises UnsupportedError naming the extensions that can carry it.
+    """
+    can = {
+        "libx264": pix_fmt in _H264_8 | _H264_10 and _divides(pix_fmt, size),
+        "ffv1": pix_fmt in {f.name for f in av.codec.Codec("ffv1", "w").video_formats or ()},
+        "libvpx-vp9": pix_fmt in _VP9_8,
+    }
+    if container == "webm" and can["libvpx-vp9"]:
+        return _VP9
+    if container in ("mp4", "mov", "matroska", "mpegts", "flv") and can["libx264"]:
+        return _X264
+    if container == "matroska" and can["ffv1"]:
+        return _FFV1
+    able = [".mp4", ".mov", ".mkv", ".ts", ".flv"] if can["libx264"] else [".mkv"] if can["ffv1"] else []
+    able += [".webm"] if can["libvpx-vp9"] else []
+    what = f"{size[0]}x{size[1]} {pix_fmt}"
+    if not able:
+        raise UnsupportedError(f"{what} cannot be coded without loss by any codec at hand")
+    raise UnsupportedError(f"{what} cannot be carried without loss in {container}; use {' or '.join(able)}")
+
+
+def _divides(pix_fmt: str, size: tuple[int, int]) -> bool:
+    """x264 wants sizes that its chroma divides."""
+    wide = 2 if "420" in pix_fmt or "422" in pix_fmt or pix_fmt == "nv12" else 1
+    high = 2 if "420" in pix_fmt or pix_fmt == "nv12" else 1
+    return size[0] % wide == 0 and size[1] % high == 0
+
+
+def describe(context: Any, source: Source) -> None:
+    """Tell a context what the pictures of this video are like."""
+    context.width, context.height = source.size
+    context.pix_fmt = source.pix_fmt
+    if source.look.aspect:
+        context.sample_aspect_ratio = source.look.aspect
+    context.color_range, context.color_primaries, context.color_trc, context.colorspace = source.look.colour
+
+
+def configure(context: Any, source: Source, lossless: Lossless) -> None:
+    """Set an encoder context up like the stream it stands in for."""
+    describe(context, source)
+    context.time_base = source.time_base
+    context.framerate = source.rate
+    context.thread_count = 1
+    context.options = dict(lossless.options)
+
+
+class Encoder:
+    """One lossless encoder, frame by frame, its header in the extradata if the container wants it there."""
+
+    def __init__(self, source: Source, lossless: Lossless, header: bool) -> None:
+        self._context: Any = av.codec.context.CodecContext.create(lossless.codec, "w")
+        configure(self._context, source, lossless)
+        if header:
+            self._context.flags |= av.codec.context.Flags.global_header
+        self._context.open()
+        self.extradata: bytes = self._context.extradata or b""
+
+    def encode(self, frame: VideoFrame | None) -> Iterable[Packet[Any]]:
+        """Packets that are ready; None flushes. The frame's own type must not force key frames."""
+        if frame is not None:
+            frame.pict_type = 0
+        packets: Iterable[Packet[Any]] = self._context.encode(frame)
+        return packets

@@ -1,0 +1,127 @@
+"""Opening video files with PyAV, and what their containers say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import av.logging
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from vidstega.errors import InputError
+
+_READS = (
+    "mov,mp4,m4a,3gp,3g2,mj2",
+    "matroska,webm",
+    "mpegts",
+    "flv",
+    "avi",
+    "mpeg",
+    "ogg",
+    "asf",
+    "mxf",
+    "nut",
+    "ivf",
+    "yuv4mpegpipe",
+    "gif",
+    *("h264", "hevc", "mpegvideo", "wav", "mp3", "aac", "flac"),  # to be refused by what they lack
+)
+
+
+def open_input(
+    path: str | os.PathLike[str], *, known: bool = False, known_stream: int | None = None
+) -> InputContainer:
+    """Open a video file for reading; InputError in one line if that cannot be.
+
+    FFmpeg decodes a frame or more to learn what the headers do not say. Where that is `known` from a scan,
+    of all streams or of one, it need not, and opening a large video takes a few milliseconds.
+    """
+    av.logging.set_level(None)  # PyAV's own callback takes the GIL in decoder threads, which deadlocks
+    where = Path(path)
+    _check_file(where)
+    options: list[Any] = [] if known_stream is None else [{}] * known_stream + [{"skip_frame": "all"}]
+    try:
+        return av.open(
+            str(where.absolute()),
+            metadata_errors="ignore",
+            options={
+                "protocol_whitelist": "file",
+                "format_whitelist": ",".join(_READS),
+                **({"skip_frame": "all"} if known else {}),
+            },
+            stream_options=options,
+        )
+    except PermissionError:
+        raise InputError(f"{where} may not be read: permission denied") from None
+    except (av.error.FFmpegError, ValueError, OSError):
+        raise InputError(f"{where} cannot be read as a video; it is damaged or of another kind") from None
+
+
+def _check_file(path: Path) -> None:
+    try:
+        if path.is_file():
+            return
+        exists = path.exists()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be a file: {error}") from None
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; give a video file")
+    raise InputError(f"{path} is no regular file" if exists else f"{path} does not exist")
+
+
+@contextmanager
+def reading(
+    path: str | os.PathLike[str], *, known: bool = False, known_stream: int | None = None
+) -> Iterator[InputContainer]:
+    """`open_input`, closed at the end."""
+    container = open_input(path, known=known, known_stream=known_stream)
+    try:
+        yield container
+    finally:
+        container.close()
+
+
+def best_video(container: InputContainer) -> VideoStream:
+    """The stream that carries: the largest video that is not cover art."""
+    videos = [s for s in container.streams.video if not is_cover_art(s) and s.codec_context is not None]
+    if not videos:
+        raise InputError(f"{Path(container.name)} has no video stream that can be decoded")
+    return max(videos, key=lambda s: s.codec_context.width * s.codec_context.height)
+
+
+def is_cover_art(stream: Any) -> bool:
+    """Whether a stream is an attached picture."""
+    return bool(stream.disposition & av.stream.Disposition.attached_pic)
+
+
+def packets_of(container: InputContainer, stream: Any = None) -> Iterator[Packet[Any]]:
+    """Packets of one stream or all; InputError if the file ends in damage."""
+    try:
+        yield from container.demux(stream) if stream is not None else container.demux()
+    except av.error.FFmpegError as error:
+        raise InputError(
+            f"{container.name} is damaged and cannot be read to its end ({error.strerror})"
+        ) from None
+
+
+def codec_name(stream: Any) -> str:
+    """The codec's own name, whatever decoder reads it ("av1", not "libdav1d")."""
+    context = stream.codec_context
+    return str(context.codec.canonical_name if context is not None else "unknown")
+
+
+def only(container: InputContainer, index: int) -> None:
+    for other in container.streams:
+        if other.index != index:
+            other.discard = av.stream.Discard.all
+
+
+def solid(container: InputContainer, stream: Any) -> Iterator[Packet[Any]]:
+    return (packet for packet in container.demux(stream) if packet.size)

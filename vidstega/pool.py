@@ -1,0 +1,125 @@
+"""Tasks by joblib: in order, with another try for what a killed worker had in hand.
+
+The only module of the core that imports joblib. Tasks take paths and numbers and return small records, so
+threads, processes and clusters run them alike; what comes out does not depend on who did it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import PicklingError
+from typing import Any
+
+import joblib
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from vidstega.errors import OutputError, ParameterError
+from vidstega.progress import Progress
+
+Call = tuple[Any, ...]
+"""A function and its arguments."""
+
+_RETRIES = 3  # of tasks whose worker was killed
+
+
+class Pool:
+    """Workers of the kind that joblib was told of (``joblib.parallel_config``), threads by default.
+
+    Parameters
+    ----------
+    n_jobs : number of workers, -1 for one per core
+
+    Raises
+    ------
+    ParameterError
+        If that is no number of workers.
+    """
+
+    def __init__(self, n_jobs: int) -> None:
+        if isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs == 0:
+            raise ParameterError(
+                f"n_jobs={n_jobs!r} is no number of workers; give 1 or more, or -1 for all cores"
+            )
+        self._n_jobs = n_jobs
+
+    @property
+    def workers(self) -> int:
+        """How many there are now."""
+        return int(joblib.effective_n_jobs(self._n_jobs))
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process is the only worker; never so if joblib was told of processes or a cluster."""
+        backend, _ = joblib.parallel.get_active_backend(prefer="threads")
+        shared = getattr(backend, "supports_sharedmem", False)  # joblib's Dask backend does not say
+        return bool(shared and self.workers == 1)
+
+    def in_order(self, calls: Sequence[Call]) -> Iterator[Any]:
+        """Results of the calls, in their order, as they come.
+
+        A killed worker costs the tasks that were unfinished another try, not the ones that are done.
+
+        Raises
+        ------
+        ParameterError
+            If a method cannot be sent to a worker.
+        OutputError
+            If workers are killed again and again.
+        """
+        done = 0
+        for attempt in range(_RETRIES + 1):
+            try:
+                for result in self._run(calls[done:]):
+                    done += 1
+                    yield result
+                return
+            except PicklingError as error:
+                raise ParameterError(
+                    f"the method cannot be sent to worker processes ({error}); define it in a module"
+                ) from None
+            except (TerminatedWorkerError, BrokenProcessPool):
+                if attempt == _RETRIES:
+                    raise OutputError(
+                        f"workers were killed {_RETRIES + 1} times; is there enough memory for "
+                        f"n_jobs={self._n_jobs}?"
+                    ) from None
+            except Exception as error:
+                if type(error).__name__ != "KilledWorker":  # of distributed, which tries again by itself
+                    raise
+                raise OutputError("the cluster's workers were killed; have they enough memory?") from None
+
+    def _run(self, calls: Sequence[Call]) -> Iterator[Any]:
+        # a cluster may have few workers now and many soon: it is told of all tasks at once
+        pool = joblib.Parallel(
+            n_jobs=self._n_jobs, prefer="threads", return_as="generator", pre_dispatch="all"
+        )
+        results: Iterator[Any] = pool(joblib.delayed(_fresh)(*call) for call in calls)
+        return results
+
+
+@dataclass(frozen=True)
+class Work:
+    """Who does the work of one call, the private folder for what lies between, and who is told.
+
+    With `digest`, digests are taken of what is written, to be compared with what is read back.
+    """
+
+    pool: Pool
+    folder: Path
+    progress: Progress
+    digest: bool = True
+
+
+def cores() -> int:
+    """How many cores this machine gives us."""
+    return int(joblib.cpu_count())
+
+
+def _fresh(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a task; a file it is to write gets a new name at every try, ours or a cluster's."""
+    name = f".{secrets.token_hex(4)}"
+    return function(*(a.with_name(a.name + name) if isinstance(a, Path) else a for a in arguments))
