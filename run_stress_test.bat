@@ -4,7 +4,6 @@ setlocal
 cd /d "%~dp0"
 set "python=.venv\Scripts\python.exe"
 set "recent=import sys; sys.exit(sys.version_info < (3, 11))"
-set "installed=import filecmp, sys; sys.exit(not filecmp.cmp('pyproject.toml', '.venv/vidstega.stamp', False))"
 
 "%python%" -m pip --version >nul 2>&1
 if not errorlevel 1 goto install
@@ -26,17 +25,9 @@ echo vidstega: making .venv with %base% 1>&2
 if errorlevel 1 exit /b 1
 
 :install
-"%python%" -c "%installed%" >nul 2>&1
-if not errorlevel 1 goto run
-echo vidstega: installing into .venv, which takes a few minutes the first time 1>&2
-"%python%" -m pip install --quiet --disable-pip-version-check --editable ".[notebooks,service,cluster,test]"
-if errorlevel 1 (
-    echo vidstega: error: pip could not install the packages; see above 1>&2
-    exit /b 1
-)
-copy /y pyproject.toml .venv\vidstega.stamp >nul
+"%python%" scripts\install.py
+if errorlevel 1 exit /b 1
 
-:run
 "%python%" -m vidstega stress %*
 exit /b %errorlevel%
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up .venv if needed, then: ruff, mypy, pytest, and the notebooks if there are any.
+# Set up .venv if needed, then: ruff, mypy, import-linter, pytest, and the notebooks if there are any.
 # Arguments go to pytest: ./run_tests.sh -k splice
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -8,6 +8,7 @@ source scripts/venv.sh
 "$python" -m ruff check .
 "$python" -m ruff format --check .
 "$python" -m mypy
+"${python%/*}/lint-imports" --no-logo
 "$python" -m pytest "$@"
 
 shopt -s nullglob

@@ -1,6 +1,6 @@
 # Sourced by run_tests.sh and run_stress_test.sh, from the root of the repository. Makes .venv if it is
 # missing, installs what is missing in it, and leaves its interpreter in $python. PYTHON=... picks another
-# Python to make it with. What cannot be done is said in one line.
+# Python; a .venv of any other version is then made anew. What cannot be done is said in one line.
 
 fail() {
     echo "vidstega: error: $*" >&2
@@ -8,6 +8,7 @@ fail() {
 }
 
 recent='import sys; sys.exit(sys.version_info < (3, 11))'
+version='import sys; print(sys.version)'
 
 find_python() {
     local candidate
@@ -29,17 +30,6 @@ make_venv() {
     "$base" -m venv --clear .venv || fail "$base -m venv .venv failed; see above"
 }
 
-install() {
-    local stamp
-    stamp=.venv/vidstega-$(cksum <pyproject.toml | tr -s ' ' '-').stamp
-    [ -e "$stamp" ] && return
-    echo "vidstega: installing into .venv, which takes a few minutes the first time" >&2
-    "$python" -m pip install --quiet --disable-pip-version-check --editable '.[notebooks,service,cluster,test]' ||
-        fail "pip could not install the packages; see above"
-    rm -f .venv/vidstega-*.stamp
-    : >"$stamp"
-}
-
 # OpenCV is only what the old way is measured with, so its absence is no reason to stop.
 check_opencv() {
     local reason
@@ -54,8 +44,12 @@ interpreter() {
     "$python" -c '' >/dev/null 2>&1
 }
 
-interpreter || { make_venv && interpreter; } || fail ".venv does not work; remove it and run this again"
+is_chosen() {
+    [ -z "${PYTHON:-}" ] || [ "$("$PYTHON" -c "$version" 2>/dev/null)" = "$("$python" -c "$version")" ]
+}
+
+{ interpreter && is_chosen; } || { make_venv && interpreter; } || fail ".venv does not work; remove it and run this again"
 "$python" -c "$recent" || fail ".venv holds a Python older than 3.11; remove .venv and run this again"
 "$python" -m pip --version >/dev/null 2>&1 || "$python" -m ensurepip >/dev/null || fail ".venv has no pip; remove it and run this again"
-install
+"$python" scripts/install.py || exit 1
 check_opencv

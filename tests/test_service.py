@@ -15,13 +15,13 @@ import pytest
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
+pytest.importorskip("fcntl", reason="the service is for POSIX systems")
 
 import psutil  # noqa: E402
 
 import vidstega  # noqa: E402
 from vidstega.lab.users import NO_RATES, Server, serving  # noqa: E402
-from vidstega.service.cli import add_parsers, settings_of  # noqa: E402
-from vidstega.service.settings import parse_size  # noqa: E402
+from vidstega.service.intake import methods  # noqa: E402
 
 KEY = "a very secret passphrase äöü"
 Client = httpx.Client
@@ -119,6 +119,14 @@ def test_a_chunked_upload_without_a_length(client: Client, cover: Path) -> None:
     assert finished(client, answer)["state"] == "done"
 
 
+@pytest.mark.parametrize("method", [None, *methods()])
+def test_the_result_says_which_method_and_why(client: Client, cover: Path, method: str | None) -> None:
+    data = {"key": KEY, "message": "meet at noon"} | ({} if method is None else {"method": method})
+    result = finished(client, post(client, "/embed", cover, data))["result"]
+    assert result["reason"] and result["method"] in methods()[1:]
+    assert method in (None, "auto", result["method"])
+
+
 def test_an_empty_file_is_a_payload_and_a_key_file_loses_its_newline(client: Client, cover: Path) -> None:
     files = {"payload": ("empty", b""), "key": ("key.txt", KEY.encode() + b"\n")}
     job = finished(client, post(client, "/embed", cover, files=files))
@@ -158,6 +166,16 @@ def test_wrong_key_and_clean_video_give_one_and_the_same_sentence(
     assert texts[0] == texts[1] and "no payload can be read with this key" in texts[0]
 
 
+@pytest.mark.parametrize("url", ["/embed", "/extract", "/capacity"])
+def test_an_empty_video_is_told_from_none(client: Client, url: str) -> None:
+    data = {"embed": {"key": KEY, "message": "x"}, "extract": {"key": KEY}}.get(url[1:], {})
+    empty = post(client, url, b"", data)
+    assert (empty.status_code, "the video is empty, 0 bytes" in sentence(empty)) == (422, True)
+    for nothing in ({"video": ("", b"")}, {"video": (None, b"")}):  # no file chosen; an empty text field
+        answer = client.post(url, data=data, files=nothing)
+        assert (answer.status_code, "no video was sent" in sentence(answer)) == (422, True)
+
+
 @pytest.mark.parametrize("cut", [0, 100, -3000, "noise", "text"])
 def test_broken_uploads(client: Client, cover: Path, cut: int | str) -> None:
     whole = cover.read_bytes()
@@ -179,6 +197,14 @@ def test_broken_uploads(client: Client, cover: Path, cut: int | str) -> None:
         ("/embed", {"key": "k", "message": "x"}, {"payload": ("p", b"y")}, 422, "either"),
         ("/embed", {"key": "k", "message": "x", "spread": "2"}, {}, 422, "spread='2'"),
         ("/embed", {"key": "k", "message": "x", "spread": "nan"}, {}, 422, "spread='nan'"),
+        (
+            "/embed",
+            {"key": "k", "message": "x", "method": "Best"},
+            {},
+            422,
+            "method='Best' is none of auto, ",
+        ),
+        ("/extract", {"key": "k", "method": "auto"}, {}, 422, "no field 'method'"),
         ("/embed", {"key": "k" * 5000, "message": "x"}, {}, 413, "'key' is too large"),
         ("/embed", {"key": "k", "message": "x" * (2 << 20) + "y"}, {}, 413, "'message' is too large"),
         ("/embed", {"key": "k", "message": "x", "colour": "red"}, {}, 422, "'colour'"),
@@ -212,6 +238,21 @@ def test_no_form_at_all(client: Client) -> None:
     assert client.get("/embed").status_code == 405
 
 
+def test_a_body_without_end_is_cut_off(client: Client) -> None:
+    """Bytes before, after and between the fields count too, and so do heads that never end."""
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    field = b'--x\r\nContent-Disposition: form-data; name="key"\r\n\r\nk'
+    for start, status in ((b"noise", 413), (field + b"\r\n--x--", 413), (b"--x\r\nX-Long: ", 400)):
+
+        def endless(start: bytes = start) -> Iterator[bytes]:
+            yield start
+            for _ in range(20):
+                yield b"y" * (1 << 20)
+
+        answer = client.post("/embed", content=endless(), headers=headers)
+        assert (answer.status_code, bool(sentence(answer))) == (status, True), start
+
+
 @pytest.mark.parametrize("said", [True, False])
 def test_too_large_an_upload(server: Server, client: Client, said: bool) -> None:
     head = b'--x\r\nContent-Disposition: form-data; name="video"; filename="v"\r\n\r\n'
@@ -233,6 +274,19 @@ def test_a_payload_that_does_not_fit_is_refused_at_once(client: Client, cover_vp
     files = {"payload": ("p", os.urandom(200_000))}
     answer = post(client, "/embed", cover_vp9, {"key": KEY}, files=files)
     assert answer.status_code == 422 and "capacity is" in sentence(answer)
+
+
+def test_no_error_tells_where_the_server_keeps_things(tmp_path: Path, cover: Path) -> None:
+    data = tmp_path / "top secret" / "it's, my: data"
+    data.parent.mkdir()
+    with (
+        serving(data, "--memory-budget", "2G", *NO_RATES) as server,
+        Client(base_url=server.url, timeout=60, trust_env=False) as client,
+    ):
+        for video in (b"hello", cover.read_bytes()[:3000]):
+            answer = post(client, "/embed", video, {"key": KEY, "message": "x"})
+            assert answer.status_code == 422 and sentence(answer).startswith("the video")
+            assert not re.search(r"secret|data|it's|/", sentence(answer)), sentence(answer)
 
 
 def test_another_site_may_not_send_work(client: Client, cover: Path) -> None:
@@ -311,10 +365,12 @@ def test_health_openapi_and_metrics(client: Client, cover: Path) -> None:
     finished(client, post(client, "/embed", cover, {"key": KEY, "message": "x"}))
     health = client.get("/health").json()
     assert health["status"] == "ok" and health["version"] == vidstega.__version__
+    assert health["methods"][0] == "auto" and set(health["methods"]) > {"auto"}
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/embed", "/extract", "/capacity", "/jobs/{id}", "/jobs/{id}/result", "/health"} <= set(paths)
     form = paths["/embed"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"video", "message", "payload", "key", "spread"}
+    assert set(form["properties"]) == {"video", "message", "payload", "key", "method", "spread"}
+    assert form["properties"]["method"]["enum"] == health["methods"] == methods()
     lines = client.get("/metrics").text
     for metric in (
         'vidstega_requests_total{method="POST",route="/embed",status="202"}',
@@ -332,30 +388,6 @@ def test_the_page_needs_nothing_from_elsewhere(client: Client) -> None:
     assert page.status_code == 200 and page.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in page.headers["content-security-policy"]
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page.text)
-
-
-def test_sizes() -> None:
-    assert [parse_size(text) for text in ("4G", "512M", "1.5GiB", "77", "2kb")] == [
-        4 << 30, 512 << 20, 3 << 29, 77, 2048,
-    ]  # fmt: skip
-    for text in ("", "G", "-1", "4X"):
-        with pytest.raises(vidstega.VidstegaError, match="no size"):
-            parse_size(text)
-
-
-def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    add_parsers(parser.add_subparsers())
-    args = parser.parse_args(
-        ["serve", "--memory-budget", "4G", "--data", str(tmp_path / "d"), "--workers", "2"]
-    )
-    settings = settings_of(args)
-    assert (settings.memory_budget, settings.workers, settings.host) == (4 << 30, 2, "127.0.0.1")
-    assert (settings.rate_embed, settings.rate_work) == ("5 per minute", "20 per minute; 100 per hour")
-    small = parser.parse_args(["serve", "--memory-budget", "100M"])
-    assert small.run(small) == 2 and "too small" in capsys.readouterr().err
 
 
 def test_two_servers_do_not_share_a_folder(server: Server) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import mmap
 import os
 import shutil
@@ -21,15 +20,16 @@ import pytest
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
+pytest.importorskip("fcntl", reason="the service is for POSIX systems")
 
 import psutil  # noqa: E402
 
 import vidstega  # noqa: E402
+from vidstega import cli  # noqa: E402
 from vidstega.lab.synth import make_cover  # noqa: E402
 from vidstega.lab.users import NO_RATES, Load, Server, crowd, level, serving  # noqa: E402
 from vidstega.service import child as children  # noqa: E402
 from vidstega.service.child import Child, Limits, Outcome  # noqa: E402
-from vidstega.service.cli import add_parsers  # noqa: E402
 from vidstega.service.limits import Client as Who  # noqa: E402
 from vidstega.service.limits import RateLimits  # noqa: E402
 from vidstega.service.settings import Settings  # noqa: E402
@@ -153,7 +153,7 @@ def test_inventing_api_keys_gains_little(tmp_path: Path, known: bool) -> None:
     import asyncio
 
     keys = frozenset({"a"}) if known else None
-    settings = Settings(tmp_path, memory_budget=2 << 30, api_keys=keys, rate_address="7 per minute")
+    settings = Settings(data=tmp_path, memory_budget=2 << 30, api_keys=keys, rate_address="7 per minute")
     rates = RateLimits(settings)
     passed = [asyncio.run(_count(rates, Who.of("192.0.2.1", f"key {n}"), 1))[0] for n in range(9)]
     assert sum(passed) == (9 if known else 7)
@@ -213,10 +213,7 @@ def test_a_storage_that_is_none_is_one_clear_line(
 ) -> None:
     if url.startswith("redis"):
         pytest.importorskip("redis")
-    parser = argparse.ArgumentParser()
-    add_parsers(parser.add_subparsers())
-    args = parser.parse_args(["serve", "--port", "0", "--data", str(tmp_path), "--rate-storage", url])
-    assert args.run(args) == 2
+    assert cli.main(["serve", "--port", "0", "--data", str(tmp_path), "--rate-storage", url]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line and "secret" not in line
 

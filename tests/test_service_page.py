@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -13,21 +14,30 @@ from conftest import CHROMIUM, requires_chromium
 
 httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
+pytest.importorskip("fcntl", reason="the service is for POSIX systems")
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
 import vidstega  # noqa: E402
 from vidstega.lab.users import NO_RATES, Server, serving  # noqa: E402
+from vidstega.service.intake import methods  # noqa: E402
 
 DRIVER = shutil.which("chromedriver")
 pytestmark = [
     requires_chromium,
     pytest.mark.skipif(DRIVER is None, reason="no chromedriver is installed"),
 ]
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
     "--window-size=900,1100",
-)  # fmt: skip
+]
 MESSAGE = "Meet me at noon\nby the <b>old</b> clock. äöü 🕛"
 
 
@@ -108,6 +118,7 @@ def test_hide_download_recover(page: Page, cover: Path) -> None:
     page.hide(cover, "correct horse", MESSAGE)
     page.title("Your message is hidden")
     assert "verified by reading it back" in page["detail"].text
+    assert re.search(r"Method: \w+, splice \(", page["detail"].text)
     stego = page.download()
     assert stego.suffix == ".mp4" and vidstega.extract(stego, key="correct horse") == MESSAGE.encode()
 
@@ -157,6 +168,22 @@ def test_what_is_missing_is_said_at_once(page: Page, cover: Path) -> None:
     assert page["detail"].text == "Give a key."
 
 
+def test_an_empty_video_is_said_to_be_empty(page: Page, tmp_path: Path) -> None:
+    (tmp_path / "empty.mp4").touch()
+    page.hide(tmp_path / "empty.mp4", "k", "x")
+    assert page["detail"].text == "This video is empty, 0 bytes."
+
+
+def test_methods_are_the_server_s_and_auto_is_chosen(page: Page, cover: Path) -> None:
+    options = until(lambda: page["method"].text.split(), lambda names: len(names) > 1)
+    assert options == methods() and page["method"].get_attribute("value") == "auto"
+    name = options[-1]
+    page["method"].send_keys(name)
+    page.hide(cover, "k", "x")
+    page.title("Your message is hidden")
+    assert f"Method: {name}, splice (" in page["detail"].text
+
+
 def test_a_file_takes_the_place_of_the_message_until_it_is_removed(page: Page, cover: Path) -> None:
     page["payload"].send_keys(str(cover))
     assert not page["message"].is_enabled() and page["no-payload"].is_displayed()
@@ -179,7 +206,7 @@ def test_keyboard_and_names(page: Page) -> None:
     page["tab-hide"].send_keys("\ue014")  # right arrow
     assert page["tab-recover"].get_attribute("aria-selected") == "true"
     assert page["recover"].is_displayed()
-    for field in page.browser.find_elements("css selector", "input, textarea, button, a, progress"):
+    for field in page.browser.find_elements("css selector", "input, select, textarea, button, a, progress"):
         assert field.accessible_name or not field.is_displayed(), field.get_attribute("outerHTML")
     page["recover-key"].send_keys("typed")
     show = page["recover"].find_element("css selector", ".show")

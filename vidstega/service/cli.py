@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from vidstega.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from vidstega.service.settings import Settings
@@ -19,6 +21,7 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Each argument but --api-keys goes by the name of its setting."""
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
     add("--port", type=int, default=8000, help="port to listen at, 0 for any free one")
@@ -31,52 +34,57 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=int, help="jobs that run at a time (default: one a core)")
     add("--scheduler", metavar="tcp://HOST:PORT", help="run jobs on this Dask cluster, over shared storage")
     add("--queue", type=int, default=100, help="jobs that may wait")
-    add("--max-upload", metavar="SIZE", default="2G", help="largest video taken")
-    add("--max-payload", metavar="SIZE", default="256M", help="largest payload taken")
-    add("--disk-quota", metavar="SIZE", default="20G", help="most all jobs have on disk")
+    _add_sizes(parser)
     add("--keep", type=float, default=3600, metavar="S", help="seconds a result can be fetched")
     add("--job-timeout", type=float, default=900, metavar="S", help="longest a job may run")
-    add("--rate-embed", default="5 per minute", metavar="RATE", help='per client, "" for no limit')
-    add("--rate-extract", default="5 per minute", metavar="RATE", help='per client, "" for no limit')
-    add("--rate-work", default="20 per minute; 100 per hour", metavar="RATE", help="all that starts work")
-    add("--rate-address", default="300 per minute; 3000 per hour", metavar="RATE",
-        help="per address over all API keys, where --api-keys is not given")  # fmt: skip
-    add("--rate-storage", default="memory://", metavar="URL", help="storage of the limits package")
+    _add_rates(parser)
     add("--api-keys", type=Path, metavar="FILE", help="known API keys, a line each; others are refused")
     add("--trust-proxy", metavar="ADDRESSES", help="proxies whose X-Forwarded-For is believed")
 
 
+def _add_sizes(parser: argparse.ArgumentParser) -> None:
+    for flag, setting, default, text in (
+        ("--max-upload", "most_upload", "2G", "largest video taken"),
+        ("--max-payload", "most_payload", "256M", "largest payload taken"),
+        ("--disk-quota", "disk_quota", "20G", "most all jobs have on disk"),
+    ):
+        parser.add_argument(flag, dest=setting, metavar="SIZE", default=default, help=text)
+
+
+def _add_rates(parser: argparse.ArgumentParser) -> None:
+    client = 'per client, "" for no limit'
+    address = "per address over all API keys, where --api-keys is not given"
+    for name, default, text in (
+        ("embed", "5 per minute", client),
+        ("extract", "5 per minute", client),
+        ("work", "20 per minute; 100 per hour", "all that starts work"),
+        ("address", "300 per minute; 3000 per hour", address),
+    ):
+        parser.add_argument(f"--rate-{name}", default=default, metavar="RATE", help=text)
+    storage = "storage of the limits package"
+    parser.add_argument("--rate-storage", default="memory://", metavar="URL", help=storage)
+
+
 def run(args: argparse.Namespace) -> int:
     """Serve until a signal comes."""
-    from vidstega.errors import VidstegaError
+    if os.name != "posix":
+        raise UnsupportedError("vidstega serve needs Linux or macOS, whose limits hold its jobs in bounds")
+    from vidstega.service.server import serve
 
-    try:
-        from vidstega.service.server import serve
-    except ImportError as error:
-        print(f"vidstega serve needs {error.name}: pip install 'vidstega[service]'", file=sys.stderr)
-        return 2
-    try:
-        return serve(settings_of(args))
-    except VidstegaError as error:
-        print(f"vidstega: {error}", file=sys.stderr)
-        return 2
+    return serve(settings_of(args))
 
 
 def settings_of(args: argparse.Namespace) -> Settings:
-    """The settings these arguments ask for."""
+    """The settings these arguments ask for; what is not given is left to their defaults."""
+    from dataclasses import fields
+
     from vidstega.service.settings import Settings, parse_size, read_api_keys
 
-    more: dict[str, Any] = {}
-    if args.memory_budget:
-        more["memory_budget"] = parse_size(args.memory_budget)
-    if args.workers is not None:
-        more["workers"] = args.workers
+    given = {field.name: getattr(args, field.name, None) for field in fields(Settings)}
+    settings = {name: value for name, value in given.items() if value is not None}
+    for name in ("memory_budget", "most_upload", "most_payload", "disk_quota"):
+        if name in settings:
+            settings[name] = parse_size(settings[name])
     if args.api_keys:
-        more["api_keys"] = read_api_keys(args.api_keys)
-    return Settings(
-        data=args.data.absolute(), host=args.host, port=args.port, scheduler=args.scheduler, queue=args.queue,
-        most_upload=parse_size(args.max_upload), most_payload=parse_size(args.max_payload),
-        disk_quota=parse_size(args.disk_quota), keep=args.keep, job_timeout=args.job_timeout,
-        rate_embed=args.rate_embed, rate_extract=args.rate_extract, rate_work=args.rate_work,
-        rate_address=args.rate_address, rate_storage=args.rate_storage, trust_proxy=args.trust_proxy, **more,
-    )  # fmt: skip
+        settings["api_keys"] = read_api_keys(args.api_keys)
+    return Settings(**settings | {"data": args.data.absolute()})

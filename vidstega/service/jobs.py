@@ -23,24 +23,17 @@ from vidstega.seal import sealed_bytes
 from vidstega.service import worker
 from vidstega.service.child import Child, Limits, Outcome
 from vidstega.service.metrics import Metrics
+from vidstega.service.quota import Quota
+from vidstega.service.refused import Refused
 from vidstega.service.settings import MIB, PROBE_BYTES, Settings
 from vidstega.service.store import DONE, FAILED, QUEUED, RUNNING, Job, Store
 
 log = logging.getLogger("vidstega.service")
 
 _ATTEMPTS = 3  # of a job whose worker or server was killed
-_MARGIN_BYTES = 64 * MIB  # of the disk, never given away
 _CLUSTER_BYTES = 96 * MIB  # what being a client of a Dask cluster takes
 _DISK_FULL = "the server's disk is full or cannot be written; try again later"
 _WORK = {"embed": worker.embed, "extract": worker.extract}
-
-
-class Refused(Exception):
-    """An answer other than the one that was asked for: a status, one sentence, and when to try again."""
-
-    def __init__(self, status: int, text: str, *, limit: str = "", retry_after: int | None = None) -> None:
-        super().__init__(text)
-        self.status, self.text, self.limit, self.retry_after = status, text, limit, retry_after
 
 
 class Desk:
@@ -53,7 +46,7 @@ class Desk:
         self._progress: dict[str, dict[str, Any]] = {}
         self._ended: dict[str, asyncio.Event] = {}
         self._unsaved: dict[str, Job] = {}
-        self._uploads: dict[str, int] = {}
+        self._quota = Quota(settings.disk_quota, store)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._arriving = 0
         self._mean_s = 5.0
@@ -102,16 +95,14 @@ class Desk:
             yield id
         finally:
             self._arriving -= 1
-            self._uploads.pop(id, None)
+            self._quota.release(id)
             if self._find(id) is None:
                 self._store.drop_folder(id)
             self._show()
 
     def reserve(self, id: str, size: int) -> None:
         """Make sure an upload of so many bytes fits the quota and the disk."""
-        more = size - self._uploads.get(id, 0)
-        self._check_disk(size, more)
-        self._uploads[id] = size
+        self._quota.reserve(id, size, self._patience())
 
     async def probe(self, task: dict[str, Any]) -> dict[str, Any]:
         """Look into an upload in a process of its own, and learn what it needs or holds."""
@@ -133,8 +124,9 @@ class Desk:
             log.error("probe failed: %s", outcome.detail)
         raise Refused(status, text)
 
-    def submit(self, id: str, operation: str, task: dict[str, Any], needs: dict[str, Any], key: bytes) -> Job:
+    def submit(self, id: str, task: dict[str, Any], needs: dict[str, Any], key: bytes) -> Job:
         """Put a job in the queue, if it can ever be run."""
+        operation = task["operation"]
         memory = int(needs["memory_bytes"]) + (_CLUSTER_BYTES if self._settings.scheduler else 0)
         if memory > self._settings.job_memory:
             text = (
@@ -147,9 +139,9 @@ class Desk:
         if disk > self._settings.disk_quota:
             text = f"this job needs {disk:,} bytes on disk, there are {self._settings.disk_quota:,}"
             raise Refused(413, f"{text}; use a smaller video", limit="disk")
-        self._check_disk(disk, disk - files)
+        self._quota.check(disk, disk - files, self._patience())
         request = task | {"file_bytes": self._most_file(operation, needs), "suffix": needs["suffix"]}
-        job = Job(id, operation, memory, disk, request)
+        job = Job(id=id, operation=operation, memory=memory, disk=disk, request=request)
         with _disk_errors():
             self._store.write_key(id, key)
             self._store.add(job)
@@ -161,15 +153,6 @@ class Desk:
         if operation == "extract":
             return sealed_bytes(self._settings.most_payload) + MIB
         return 2 * int(needs["output_bytes"]) + 64 * MIB
-
-    def _check_disk(self, size: int, more: int) -> None:
-        reserved = self._store.disk_bytes() + sum(self._uploads.values()) + more
-        if size > self._settings.disk_quota:
-            text = f"the upload is larger than the {self._settings.disk_quota:,} bytes there are for all"
-            raise Refused(413, text, limit="disk")
-        if reserved > self._settings.disk_quota or more > self._store.free_bytes() - _MARGIN_BYTES:
-            text = "the server's disk is full; try again when results have expired"
-            raise Refused(503, text, limit="disk", retry_after=max(60, self._patience()))
 
     # -- asking
 
@@ -341,7 +324,7 @@ class Desk:
         metrics.uploading.set(self._arriving)
         metrics.memory_admitted.set(sum(job.memory for job, _ in self._running.values()))
         with contextlib.suppress(sqlite3.Error):
-            metrics.disk_reserved.set(self._store.disk_bytes() + sum(self._uploads.values()))
+            metrics.disk_reserved.set(self._quota.reserved_bytes())
 
     def _spawn(self, coroutine: Any) -> None:
         task = asyncio.get_running_loop().create_task(coroutine)

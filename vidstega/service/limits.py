@@ -33,9 +33,9 @@ class Client:
             ip = ipaddress.ip_address(address)
         except ValueError:
             return cls(address, _digest(api_key))
-        if ip.version == 6 and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        if ip.version == 6:
+        if isinstance(ip, ipaddress.IPv6Address):
+            ip = ip.ipv4_mapped or ip
+        if isinstance(ip, ipaddress.IPv6Address):
             return cls(str(ipaddress.ip_network((ip, 64), strict=False)), _digest(api_key))
         return cls(str(ip), _digest(api_key))
 

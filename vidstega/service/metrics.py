@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 900)
@@ -12,32 +14,24 @@ class Metrics:
     """The counters of one server."""
 
     def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
-        self.requests = Counter(
-            "vidstega_requests", "HTTP requests", ["method", "route", "status"], registry=registry
+        self._registry = CollectorRegistry()
+        count = partial(Counter, registry=self._registry)
+        gauge = partial(Gauge, registry=self._registry)
+        seconds = partial(Histogram, registry=self._registry, buckets=_SECONDS)
+        ratio = partial(Histogram, registry=self._registry, buckets=_RATIO)
+        self.requests = count("vidstega_requests", "HTTP requests", ["method", "route", "status"])
+        self.rejections = count("vidstega_rejections", "Requests that a limit turned away", ["limit"])
+        self.job_seconds = seconds("vidstega_job_seconds", "Seconds a job ran", ["operation", "outcome"])
+        self.wait_seconds = seconds("vidstega_job_wait_seconds", "Seconds a job waited")
+        self.memory_ratio = ratio(
+            "vidstega_job_memory_ratio", "Peak resident memory of a job over its prediction"
         )
-        self.job_seconds = Histogram(
-            "vidstega_job_seconds", "Seconds a job ran", ["operation", "outcome"], buckets=_SECONDS,
-            registry=registry,
-        )  # fmt: skip
-        self.wait_seconds = Histogram(
-            "vidstega_job_wait_seconds", "Seconds a job waited", buckets=_SECONDS, registry=registry
-        )
-        self.memory_ratio = Histogram(
-            "vidstega_job_memory_ratio", "Peak resident memory of a job over its prediction", buckets=_RATIO,
-            registry=registry,
-        )  # fmt: skip
-        self.queue_length = Gauge("vidstega_queue_length", "Jobs that wait", registry=registry)
-        self.running = Gauge("vidstega_jobs_running", "Jobs that run", registry=registry)
-        self.uploading = Gauge("vidstega_uploads", "Uploads under way", registry=registry)
-        self.memory_admitted = Gauge(
-            "vidstega_memory_admitted_bytes", "Predicted memory of the jobs that run", registry=registry
-        )
-        self.memory_budget = Gauge("vidstega_memory_budget_bytes", "Budget of all jobs", registry=registry)
-        self.disk_reserved = Gauge("vidstega_disk_reserved_bytes", "Disk the jobs may use", registry=registry)
-        self.rejections = Counter(
-            "vidstega_rejections", "Requests that a limit turned away", ["limit"], registry=registry
-        )
+        self.queue_length = gauge("vidstega_queue_length", "Jobs that wait")
+        self.running = gauge("vidstega_jobs_running", "Jobs that run")
+        self.uploading = gauge("vidstega_uploads", "Uploads under way")
+        self.memory_admitted = gauge("vidstega_memory_admitted_bytes", "Predicted memory of running jobs")
+        self.memory_budget = gauge("vidstega_memory_budget_bytes", "Budget of all jobs")
+        self.disk_reserved = gauge("vidstega_disk_reserved_bytes", "Disk the jobs may use")
         for limit in ("rate", "queue", "memory", "disk", "size"):
             self.rejections.labels(limit)
 

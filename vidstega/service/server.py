@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import socket
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 
 from vidstega.errors import OutputError
 from vidstega.service.app import create_app
@@ -32,27 +34,39 @@ def serve(settings: Settings) -> int:
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     listening = _listen(settings)
     app = create_app(settings)
-    config = uvicorn.Config(
-        app, log_config=None, log_level="warning", access_log=False, server_header=False,
-        limit_concurrency=_CONNECTIONS, timeout_keep_alive=30, timeout_graceful_shutdown=5, ws="none",
-        proxy_headers=settings.trust_proxy is not None, forwarded_allow_ips=settings.trust_proxy or "",
-    )  # fmt: skip
-    server = _Server(config)
-    logging.getLogger("vidstega.service").info(
-        "%d workers, %.0f MiB for jobs, data in %s",
-        settings.workers, settings.job_memory / MIB, settings.data,
-    )  # fmt: skip
+    server = _Server(_config(settings, app))
+    about = (settings.workers, settings.job_memory / MIB, settings.data)
+    logging.getLogger("vidstega.service").info("%d workers, %.0f MiB for jobs, data in %s", *about)
     for number in (signal.SIGINT, signal.SIGTERM):  # which uvicorn raises again after it has ended its work
         signal.signal(number, lambda *_: sys.exit(0))
     server.run(sockets=[listening])
     return 0 if server.started else 1
 
 
+def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        limit_concurrency=_CONNECTIONS,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=5,
+        ws="none",
+        proxy_headers=settings.trust_proxy is not None,
+        forwarded_allow_ips=settings.trust_proxy or "",
+    )
+
+
 def _listen(settings: Settings) -> socket.socket:
+    where = f"cannot listen at {settings.host}:{settings.port}"
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=_CONNECTIONS)
     except OSError as error:
-        raise OutputError(
-            f"cannot listen at {settings.host}:{settings.port}: {error.strerror}; give another --port"
-        ) from None
+        other = "--port" if error.errno in (errno.EADDRINUSE, errno.EACCES) else "--host"
+        reason = str(error.strerror).partition(" (")[0]  # the rest repeats the address
+        raise OutputError(f"{where}: {reason}; give another {other}") from None
+    except UnicodeError:
+        raise OutputError(f"{where}: this is no host name; give another --host") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ PROBE_BYTES = 64 * MIB
 """Set aside for each probe of an upload that may run at a time."""
 MAX_KEY_BYTES = 4096
 MAX_FIELD_BYTES = 64
+_MOST_PORT = 65535
 
 _UNITS = {"": 1, "K": 1 << 10, "M": MIB, "G": 1 << 30, "T": 1 << 40}
 
@@ -28,7 +30,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """Limits of a server. Sizes are in bytes, times in seconds, rates in the words of `limits`.
 
@@ -75,8 +77,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         for name in ("workers", "queue", "most_upload", "most_payload", "disk_quota", "keep", "job_timeout"):
-            if getattr(self, name) <= 0:
-                raise ParameterError(f"{name}={getattr(self, name)} must be more than 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ParameterError(f"{name}={getattr(self, name)} must be a number more than 0")
+        if not 0 <= self.port <= _MOST_PORT:
+            raise ParameterError(f"port={self.port} must be 1 to {_MOST_PORT}, or 0 for any free one")
+        if not self.host:
+            raise ParameterError("host='' is no address; give 127.0.0.1, or 0.0.0.0 for all there are")
         least = SERVER_BYTES + self.probes * PROBE_BYTES + 128 * MIB
         if self.memory_budget < least:
             raise ParameterError(

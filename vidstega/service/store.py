@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One row. `request` is what the worker is told, `outcome` what came of it; `disk` is reserved bytes."""
 

@@ -1,4 +1,8 @@
-"""Multipart forms, streamed: files go to disk as they come, and every size has a limit."""
+"""Multipart forms, streamed: files go to disk as they come, and every size has a limit.
+
+`multipart` parses without reading or storing anything itself. Parsers that do so (Starlette's,
+streaming-form-data) know no limit for each field and no quota, and put files where those do not hold.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,10 @@ from typing import BinaryIO
 
 from anyio import to_thread
 from fastapi import Request
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect
 
-from vidstega.service.jobs import Refused
+from vidstega.service.refused import Refused
 
 _BUFFER_BYTES = 256 << 10
 _STEP_BYTES = 16 << 20
@@ -33,12 +36,11 @@ class Field:
 
 @dataclass
 class Part:
-    """A field that came. `named` tells a file from a text field."""
+    """A field that came. `file_name` is None for a text field, "" where no file was chosen."""
 
-    name: str
+    limit: Field
+    file_name: str | None = None
     size: int = 0
-    named: bool = False
-    file_name: str = ""
     data: bytearray = field(default_factory=bytearray)
     out: BinaryIO | None = field(default=None, repr=False)
 
@@ -48,42 +50,52 @@ class Part:
         return not self.size and not self.file_name
 
 
+@dataclass(frozen=True)
+class Patience:
+    """Seconds an upload may take, and may stand still."""
+
+    whole: float
+    idle: float
+
+
 async def receive(
     request: Request,
     folder: Path,
     fields: Mapping[str, Field],
     *,
     reserve: Callable[[int], None],
-    seconds: float,
-    idle: float,
+    patience: Patience,
 ) -> dict[str, Part]:
     """Read a form into `folder`; fields may come in any order.
 
-    Raises Refused for everything a client can do wrong: 400 malformed, 408 too slow, 413 too large, 415
-    another kind of body, 422 other fields.
+    `reserve` is told how many bytes are to come, and refuses them where there is no room. Raises Refused
+    for everything a client can do wrong: 400 malformed, 408 too slow, 413 too large, 415 another kind of
+    body, 422 other fields.
     """
     most = sum(field.most for field in fields.values()) + _OVERHEAD_BYTES
     length = _content_length(request)
-    if length is not None and length > most:
+    if length > most:
         raise _too_large("the upload", most)
-    reserve(length or 0)
-    form = _Form(folder, fields, _boundary(request), reserve, length or 0)
+    reserve(length)
+    form = _Form(folder, fields, reserve, length)
     loop = asyncio.get_running_loop()
-    end = loop.time() + seconds
+    end = loop.time() + patience.whole
     try:
-        async with asyncio.timeout_at(min(end, loop.time() + idle)) as deadline:
-            async for chunk in _chunks(request):
-                deadline.reschedule(min(end, loop.time() + idle))
-                form.feed(chunk)
-                if form.waiting >= _BUFFER_BYTES:
-                    await to_thread.run_sync(form.write)
+        async with asyncio.timeout_at(min(end, loop.time() + patience.idle)) as deadline:
+            with PushMultipartParser(_boundary(request), header_charset="latin1") as parser:
+                async for chunk in _chunks(request, most):
+                    deadline.reschedule(min(end, loop.time() + patience.idle))
+                    for event in parser.parse(chunk):
+                        form.take(event)
+                    if form.waiting >= _BUFFER_BYTES:
+                        await to_thread.run_sync(form.write)
             await to_thread.run_sync(form.write)
-            return form.finish()
+            return form.parts()
     except TimeoutError:
-        text = f"the upload stood still for {idle:g} s or took longer than {seconds:g} s"
+        text = f"the upload stood still for {patience.idle:g} s or took longer than {patience.whole:g} s"
         raise Refused(408, text) from None
-    except FormParserError:
-        raise Refused(400, "the form is malformed; send multipart/form-data") from None
+    except MultipartError:
+        raise Refused(400, "the form is malformed or ends too early; send multipart/form-data") from None
     except FileExistsError:
         raise Refused(422, "send either a 'message' or a 'payload' file") from None
     except OSError:
@@ -93,16 +105,21 @@ async def receive(
         form.close()
 
 
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes; notes its end, after which there is nothing to drain."""
-    more = True
+async def _chunks(request: Request, most: int) -> AsyncIterator[bytes]:
+    """The body as it comes, without empty pieces; notes its end, after which there is nothing to drain."""
+    more, seen = True, 0
     while more:
         message = await request.receive()
         if message["type"] != "http.request":
             raise ClientDisconnect
         more = message.get("more_body", False)
         request.state.read = not more
-        yield message.get("body", b"")
+        chunk = message.get("body", b"")
+        seen += len(chunk)
+        if seen > most:
+            raise _too_large("the upload", most)
+        if chunk:
+            yield chunk
 
 
 async def drain(request: Request) -> None:
@@ -119,15 +136,15 @@ async def drain(request: Request) -> None:
                     return
 
 
-def _content_length(request: Request) -> int | None:
+def _content_length(request: Request) -> int:
     text = request.headers.get("content-length", "")
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() else 0
 
 
-def _boundary(request: Request) -> bytes:
+def _boundary(request: Request) -> str:
     kind, options = parse_options_header(request.headers.get("content-type", ""))
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not 0 < len(boundary) <= 200:
+    boundary: str = options.get("boundary", "")
+    if kind != "multipart/form-data" or not (boundary.isascii() and 0 < len(boundary) <= 200):
         raise Refused(415, "send a multipart/form-data form")
     return boundary
 
@@ -137,109 +154,74 @@ def _too_large(what: str, most: int) -> Refused:
 
 
 class _Form:
-    """Follows the parser's callbacks; keeps what is to be written until `write` is called."""
+    """What the parser found so far; keeps what is to be written until `write` is called."""
 
     def __init__(
-        self,
-        folder: Path,
-        fields: Mapping[str, Field],
-        boundary: bytes,
-        reserve: Callable[[int], None],
-        reserved: int,
+        self, folder: Path, fields: Mapping[str, Field], reserve: Callable[[int], None], reserved: int
     ) -> None:
         self._folder, self._fields = folder, fields
         self._reserve, self._reserved = reserve, reserved
         self._parts: dict[str, Part] = {}
-        self._part: Part | None = None
-        self._header, self._value = bytearray(), bytearray()
-        self._disposition = b""
-        self._pending: list[tuple[Part, bytes]] = []
-        self._ended = False
+        self._name = ""
+        self._pending: list[tuple[Part, bytearray]] = []
         self.waiting = 0
-        self._parser = MultipartParser(
-            boundary,
-            {
-                "on_part_begin": self._begin,
-                "on_header_field": self._on_header_field,
-                "on_header_value": self._on_header_value,
-                "on_header_end": self._on_header_end,
-                "on_headers_finished": self._start,
-                "on_part_data": self._on_data,
-                "on_end": self._on_end,
-            },
-        )
 
-    def feed(self, chunk: bytes) -> None:
-        if chunk:
-            self._parser.write(chunk)
+    def take(self, event: MultipartSegment | bytes | None) -> None:
+        """The head of a field, a piece of it, or (None) its end."""
+        if isinstance(event, MultipartSegment):
+            self._begin(_text(event.name), None if event.filename is None else _text(event.filename))
+        elif event is not None:
+            self._add(event)
 
     def write(self) -> None:
-        """Put on disk what has come; may run in any thread while nothing is fed."""
+        """Put on disk what has come; may run in any thread while nothing is taken."""
         for part, data in self._pending:
             if part.out is None:
-                name = self._fields[part.name].file
-                assert name is not None
-                part.out = (self._folder / name).open("xb", buffering=0)
+                assert part.limit.file is not None
+                part.out = (self._folder / part.limit.file).open("xb", buffering=0)
             view = memoryview(data)
             while view:
                 view = view[part.out.write(view) :]
         self._pending, self.waiting = [], 0
 
-    def finish(self) -> dict[str, Part]:
-        if not self._ended:
-            raise Refused(400, "the form ends too early; send it again")
+    def parts(self) -> dict[str, Part]:
+        """What came, without fields that were left empty."""
         return {name: part for name, part in self._parts.items() if not part.empty}
 
     def close(self) -> None:
+        """Close all files."""
         for part in self._parts.values():
             if part.out is not None:
                 part.out.close()
 
-    # -- what the parser calls
-
-    def _begin(self) -> None:
-        self._disposition = b""
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._header += data[start:end]
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _on_header_end(self) -> None:
-        if self._header.lower() == b"content-disposition":
-            self._disposition = bytes(self._value)
-        self._header.clear()
-        self._value.clear()
-
-    def _start(self) -> None:
-        _, options = parse_options_header(self._disposition)
-        name = options.get(b"name", b"").decode("utf-8", "replace")
+    def _begin(self, name: str, file_name: str | None) -> None:
         if name not in self._fields:
             raise Refused(422, f"there is no field {name[:40]!r}; use {', '.join(self._fields)}")
         if name in self._parts:
             raise Refused(422, f"the field {name!r} came twice")
-        file_name = options.get(b"filename", b"").decode("utf-8", "replace")
-        self._part = self._parts[name] = Part(name, named=b"filename" in options, file_name=file_name)
-        if self._fields[name].file and file_name:  # a file that was chosen may be empty
-            self._pending.append((self._part, b""))
+        self._name = name
+        part = self._parts[name] = Part(self._fields[name], file_name)
+        if part.limit.file and file_name:  # a file that was chosen may be empty
+            self._pending.append((part, bytearray()))
 
-    def _on_data(self, data: bytes, start: int, end: int) -> None:
-        part = self._part
-        assert part is not None
-        limit = self._fields[part.name]
-        part.size += end - start
-        if part.size > limit.most:
-            raise _too_large(f"the field {part.name!r}", limit.most)
-        if limit.file is None:
-            part.data += data[start:end]
+    def _add(self, data: bytes) -> None:
+        part = self._parts[self._name]
+        part.size += len(data)
+        if part.size > part.limit.most:
+            raise _too_large(f"the field {self._name!r}", part.limit.most)
+        if part.limit.file is None:
+            part.data += data
             return
-        self._pending.append((part, data[start:end]))
-        self.waiting += end - start
+        if not self._pending or self._pending[-1][0] is not part:
+            self._pending.append((part, bytearray()))
+        self._pending[-1][1].extend(data)
+        self.waiting += len(data)
         total = sum(other.size for other in self._parts.values())
         if total > self._reserved:
             self._reserved = total + _STEP_BYTES
             self._reserve(self._reserved)
 
-    def _on_end(self) -> None:
-        self._ended = True
+
+def _text(header: str | None) -> str:
+    """A name as browsers send it, in UTF-8; the parser reads all heads as Latin-1, which never fails."""
+    return (header or "").encode("latin1").decode("utf-8", "replace")

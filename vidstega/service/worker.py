@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,11 +24,21 @@ from vidstega.seal import sealed_bytes
 from vidstega.service.child import Send
 
 COVER, PAYLOAD, KEY = "cover", "payload", "key"
+_DISK = "the server's disk"
 _MOST_TEXT = 1 << 20
 _REPORT_EVERY_S = 0.2
 _CONNECT_S = 20
 _STAGES = {"embed": (0.05, 0.6), "verify": (0.65, 0.35), "extract": (0.05, 0.95)}
 """Where in the whole of a job a stage begins, and its share."""
+_EMBEDDED = (
+    *("method", "mode", "reason", "frames", "carrying"),
+    *("payload_bytes", "digest", "verified", "notes"),
+)
+_PROBED = ("width", "height", "frames", "duration_s", "codec", "pix_fmt", "splice", "reason")
+_END = r"(?![\w-]|\.\w)"  # of a path: nothing follows that belongs to it
+_BELOW = r"(?:/[^\s:;,'\"()]+)?"
+_ELSEWHERE = r"""'/[^']*'|"/[^"]*"|(?<![\w/.])/(?!/)[^\s:;,'"()]+"""
+
 _SUFFIXES = {"mov,mp4": ".mp4", "matroska,webm": ".mkv", "mpegts": ".ts", "flv": ".flv"}
 
 
@@ -38,8 +50,8 @@ class ClusterError(VidstegaError):
 
 def probe(task: dict[str, Any], send: Send) -> dict[str, Any]:
     """Predict what a job will take, or answer how much a video carries; refuse what cannot be done."""
-    with _named():
-        folder = Path(task["folder"])
+    folder = Path(task["folder"])
+    with _named(folder):
         if task["operation"] == "capacity":
             return _capacity(folder / COVER)
         scan = scan_file(folder / COVER)
@@ -47,37 +59,35 @@ def probe(task: dict[str, Any], send: Send) -> dict[str, Any]:
             guess = ask.estimate_extraction(scan, most_payload_bytes=task["most_payload"])
             return _needs(guess, "")
         size = (folder / PAYLOAD).stat().st_size
-        suffix, guess = _embedding(scan, size, task["spread"])
+        suffix, guess = _embedding(scan, size, task)
         return _needs(guess, suffix)
 
 
 def embed(task: dict[str, Any], send: Send) -> dict[str, Any]:
     """Hide the payload; the result is a file in the job's folder."""
-    with _named(), _engine(task["scheduler"]) as n_jobs:
-        folder, out = Path(task["folder"]), f"stego-{task['attempt']}{task['suffix']}"
-        result = engine.embed(
-            folder / COVER, folder / out, folder / PAYLOAD, key=_key(folder), spread=task["spread"],
-            n_jobs=n_jobs, overwrite=True, progress=_Reporter(send),
-        )  # fmt: skip
-        facts = {
-            "mode": result.mode, "reason": result.reason, "frames": result.frames,
-            "carrying": result.carrying, "payload_bytes": result.payload_bytes, "digest": result.digest,
-            "verified": result.verified, "notes": list(result.notes),
-        }  # fmt: skip
-        return _file(folder, out, f"hidden{task['suffix']}", facts)
+    folder, out = Path(task["folder"]), f"stego-{task['attempt']}{task['suffix']}"
+    how: dict[str, Any] = {
+        "key": _key(folder),
+        "method": task["method"],
+        "spread": task["spread"],
+        "progress": _Reporter(send),
+    }
+    with _named(folder), _engine(task["scheduler"]) as n_jobs:
+        cover, stego, payload = folder / COVER, folder / out, folder / PAYLOAD
+        result = engine.embed(cover, stego, payload, n_jobs=n_jobs, overwrite=True, **how)
+    return _file(stego, f"hidden{task['suffix']}", _pick(result, _EMBEDDED))
 
 
 def extract(task: dict[str, Any], send: Send) -> dict[str, Any]:
     """Recover the payload; the result is a file in the job's folder."""
-    with _named(), _engine(task["scheduler"]) as n_jobs:
-        folder, out = Path(task["folder"]), f"payload-{task['attempt']}"
-        result = engine.extract(
-            folder / COVER, key=_key(folder), out=folder / out, n_jobs=n_jobs, overwrite=True,
-            progress=_Reporter(send),
-        )  # fmt: skip
-        text = _is_text(folder / out)
-        facts = {"payload_bytes": result.payload_bytes, "digest": result.digest, "text": text}
-        return _file(folder, out, "message.txt" if text else "payload.bin", facts)
+    folder = Path(task["folder"])
+    cover, out = folder / COVER, folder / f"payload-{task['attempt']}"
+    how: dict[str, Any] = {"key": _key(folder), "out": out, "overwrite": True, "progress": _Reporter(send)}
+    with _named(folder), _engine(task["scheduler"]) as n_jobs:
+        result = engine.extract(cover, n_jobs=n_jobs, **how)
+    text = _is_text(out)
+    facts = {"text": text} | _pick(result, ("payload_bytes", "digest"))
+    return _file(out, "message.txt" if text else "payload.bin", facts)
 
 
 # -- helpers --------------------------------------------------------------------------------------------
@@ -85,24 +95,18 @@ def extract(task: dict[str, Any], send: Send) -> dict[str, Any]:
 
 def _capacity(cover: Path) -> dict[str, Any]:
     info, room = ask.probe(cover), ask.capacity(cover)
-    rows = [
-        {"method": r.method, "spread": r.spread, "frames": r.frames, "payload_bytes": r.payload_bytes}
-        for r in room.rows
-    ]
-    return {
-        "payload_bytes": room.payload_bytes, "rows": rows, "width": info.width, "height": info.height,
-        "frames": info.frames, "duration_s": info.duration_s, "codec": info.codec, "pix_fmt": info.pix_fmt,
-        "splice": info.splice, "reason": info.reason,
-    }  # fmt: skip
+    rows = [_pick(row, ("method", "spread", "frames", "payload_bytes")) for row in room.rows]
+    return {"payload_bytes": room.payload_bytes, "rows": rows} | _pick(info, _PROBED)
 
 
-def _embedding(scan: Scan, payload_bytes: int, spread: str | float) -> tuple[str, Estimate]:
+def _embedding(scan: Scan, payload_bytes: int, task: dict[str, Any]) -> tuple[str, Estimate]:
     """The extension of the result: as the upload was, or Matroska, which takes everything."""
     known = next((suffix for name, suffix in _SUFFIXES.items() if scan.format.startswith(name)), ".mkv")
     for suffix in (known, ".mkv"):
         try:
             container = container_of(Path(suffix.replace(".", "x.")))
-            return suffix, ask.estimate_embedding(scan, Wish(sealed_bytes(payload_bytes), spread, container))
+            wish = Wish(sealed_bytes(payload_bytes), task["spread"], container)
+            return suffix, ask.estimate_embedding(scan, wish, task["method"])
         except UnsupportedError:
             if suffix == ".mkv":
                 raise
@@ -110,18 +114,20 @@ def _embedding(scan: Scan, payload_bytes: int, spread: str | float) -> tuple[str
 
 
 def _needs(guess: Estimate, suffix: str) -> dict[str, Any]:
-    return {
-        "memory_bytes": guess.memory_bytes, "output_bytes": guess.output_bytes,
-        "disk_bytes": guess.disk_bytes, "mode": guess.mode, "suffix": suffix,
-    }  # fmt: skip
+    names = ("memory_bytes", "output_bytes", "disk_bytes", "mode")
+    return _pick(guess, names) | {"suffix": suffix}
+
+
+def _pick(record: object, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in names}
 
 
 def _key(folder: Path) -> str:
     return (folder / KEY).read_bytes().decode()
 
 
-def _file(folder: Path, file: str, name: str, facts: dict[str, Any]) -> dict[str, Any]:
-    return {"file": file, "name": name, "bytes": (folder / file).stat().st_size} | facts
+def _file(path: Path, name: str, facts: dict[str, Any]) -> dict[str, Any]:
+    return {"file": path.name, "name": name, "bytes": path.stat().st_size} | facts
 
 
 def _is_text(path: Path) -> bool:
@@ -134,26 +140,42 @@ def _is_text(path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _named() -> Iterator[None]:
+def _named(folder: Path) -> Iterator[None]:
     """Errors speak of "the video", not of a path on the server."""
     try:
         yield
     except PayloadError:
         raise
     except VidstegaError as error:
-        raise type(error)(_without_paths(str(error))) from None
+        raise type(error)(without_paths(str(error), folder)) from None
 
 
-def _without_paths(text: str) -> str:
-    words = []
-    for word in text.split(" "):
-        bare = word.rstrip(":,;.")
-        if not bare.startswith("/"):
-            words.append(word)
-            continue
-        name = {COVER: "the video", PAYLOAD: "the payload"}.get(Path(bare).name, "the server's disk")
-        words.append(name + word[len(bare) :])
-    return " ".join(words)
+def without_paths(text: str, folder: Path) -> str:
+    """`text` without a path of the server, where `folder` is a job's.
+
+    Places that are known go first and as a whole, since their names may hold spaces; then all else that
+    looks like an absolute path.
+
+    Examples
+    --------
+    >>> print(without_paths("/my data/jobs/x/cover is none; /etc is full", Path("/my data/jobs/x")))
+    the video is none; the server's disk is full
+    """
+    for name, words in ((COVER, "the video"), (PAYLOAD, "the payload")):
+        text = re.sub(_any_of([place / name for place in _spellings([folder])]) + _END, words, text)
+    known = _spellings([folder, *folder.parents, Path(tempfile.gettempdir())])
+    text = re.sub(_any_of(known) + _BELOW + _END, _DISK, text)
+    return re.sub(_ELSEWHERE, _DISK, text)
+
+
+def _spellings(places: list[Path]) -> list[Path]:
+    return [path for place in places for path in (place, place.resolve()) if path.name]
+
+
+def _any_of(paths: list[Path]) -> str:
+    """A pattern for one of these paths, plain or as `repr` writes it; what is within another goes first."""
+    written = {text for path in paths for text in (str(path), repr(str(path))[1:-1])}
+    return f"(?:{'|'.join(map(re.escape, sorted(written, key=len, reverse=True)))})"
 
 
 class _Reporter:
