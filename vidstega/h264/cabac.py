@@ -21,7 +21,7 @@ from vidstega.h264.cabac_tables import (
     SIGNIFICANT_INC,
     STATES,
 )
-from vidstega.jit import inline, int64, kernel, uint64
+from vidstega.jit import inline, int64, kernel, part, uint64
 
 State = tuple[int, int, int, int]
 Bytes = NDArray[np.uint8]
@@ -122,7 +122,7 @@ def _stops(data: Bytes, length: int, bit: int) -> bool:
     return rest | 1 == 128 >> (bit & 7) | 1 and rest > 0
 
 
-@inline
+@part
 def _exp_golomb(data: Bytes, k: int, s: State) -> tuple[int, State]:
     """The suffix of UEGk binarization (9.3.2.3), bypass coded; -1 if no level or mvd is that long."""
     total = int64(0)
@@ -140,6 +140,13 @@ def _exp_golomb(data: Bytes, k: int, s: State) -> tuple[int, State]:
 
 
 @inline
+def _put(record: Ints, first: int, stop: int, value: int) -> None:
+    """Set a range of a record."""
+    for i in range(first, stop):
+        record[i] = value
+
+
+@part
 def _intra_type(
     data: Bytes, states: Bytes, first: int, rest: int, slice_i: int, s: State
 ) -> tuple[int, State]:
@@ -161,7 +168,7 @@ def _intra_type(
     return cbp, s
 
 
-@inline
+@part
 def _p_type(data: Bytes, states: Bytes, s: State) -> tuple[int, State]:
     """mb_type in P slices: a row of INTER_TYPES, or -1 for intra."""
     bit, s = _bin(data, states, 14, s)
@@ -172,7 +179,7 @@ def _p_type(data: Bytes, states: Bytes, s: State) -> tuple[int, State]:
     return (2 - third if second else 3 * third), s
 
 
-@inline
+@part
 def _b_type(data: Bytes, states: Bytes, inc: int, s: State) -> tuple[int, State]:
     """mb_type in B slices: a row of INTER_TYPES, or -1 for intra."""
     bit, s = _bin(data, states, 27 + inc, s)
@@ -198,7 +205,7 @@ def _b_type(data: Bytes, states: Bytes, inc: int, s: State) -> tuple[int, State]
     return mb.B_TYPES + (code << 1 | bit) - 4, s
 
 
-@inline
+@part
 def _p_sub_type(data: Bytes, states: Bytes, s: State) -> tuple[int, State]:
     bit, s = _bin(data, states, 21, s)
     if bit:
@@ -210,7 +217,7 @@ def _p_sub_type(data: Bytes, states: Bytes, s: State) -> tuple[int, State]:
     return 3 - bit, s
 
 
-@inline
+@part
 def _b_sub_type(data: Bytes, states: Bytes, s: State) -> tuple[int, State]:
     bit, s = _bin(data, states, 36, s)
     if not bit:
@@ -232,7 +239,7 @@ def _b_sub_type(data: Bytes, states: Bytes, s: State) -> tuple[int, State]:
     return mb.B_SUB_TYPES + kind + 2 * high + low, s
 
 
-@inline
+@part
 def _reference(data: Bytes, states: Bytes, inc: int, most: int, s: State) -> tuple[int, State]:
     """ref_idx: 0, 1 for any above 0, -1 for one there is no picture for."""
     context, count = 54 + inc, 0
@@ -246,7 +253,7 @@ def _reference(data: Bytes, states: Bytes, inc: int, most: int, s: State) -> tup
     return int64(count > 0), s
 
 
-@inline
+@part
 def _vector(data: Bytes, states: Bytes, first: int, near: int, s: State) -> tuple[int, State]:
     """Magnitude of one component of mvd; -1 if there is none that long."""
     bit, s = _bin(data, states, first + (near > 2) + (near > 32), s)
@@ -268,7 +275,7 @@ def _vector(data: Bytes, states: Bytes, first: int, near: int, s: State) -> tupl
     return size, s
 
 
-@inline
+@part
 def _pattern(data: Bytes, states: Bytes, left: int, above: int, chroma: int, s: State) -> tuple[int, State]:
     """coded_block_pattern (9.3.3.1.1.4) from those of the neighbours."""
     cbp = int64(0)
@@ -285,7 +292,7 @@ def _pattern(data: Bytes, states: Bytes, left: int, above: int, chroma: int, s: 
     return cbp, s
 
 
-@inline
+@part
 def _qp_delta(data: Bytes, states: Bytes, inc: int, s: State) -> tuple[int, State]:
     """mb_qp_delta; 100 if there is none like that."""
     bit, s = _bin(data, states, 60 + inc, s)
@@ -326,7 +333,7 @@ def walk(
     t8_allowed = int64(parameters[mb.TRANSFORM_8X8])
     inference = int64(parameters[mb.DIRECT_8X8_INFERENCE])
     chroma = int64(parameters[mb.CHROMA])
-    refs = parameters[mb.REFS_L0 : mb.REFS_L1 + 1]
+    refs = (int64(parameters[mb.REFS_L0]), int64(parameters[mb.REFS_L1]))
     lists = 2 if slice_type == mb.SLICE_B else 1
     top = np.zeros(width * mb.RECORD, np.int32)
     left = np.zeros(mb.RECORD, np.int32)
@@ -343,7 +350,7 @@ def walk(
             return mb.WRONG_END, address, n
         column = address % width
         if column == 0:
-            left[:] = 0
+            _put(left, 0, mb.RECORD, 0)
         above = top[column * mb.RECORD : (column + 1) * mb.RECORD]
         a, b = int64(left[mb.FLAGS]), int64(above[mb.FLAGS])
         skipped = int64(0)
@@ -355,8 +362,8 @@ def walk(
         own, cbp, t8 = int64(mb.AVAILABLE), int64(0), int64(0)
         if skipped:
             own |= mb.SKIPPED | mb.DIRECT
-            left[:] = 0
-            above[:] = 0
+            _put(left, 0, mb.RECORD, 0)
+            _put(above, 0, mb.RECORD, 0)
             changed = 0
         else:
             first, rest = 17, 18
@@ -384,10 +391,10 @@ def walk(
             if byte + 2 > data.size:
                 return mb.NONSENSE, address, n
             s = _start(data, byte)
-            left[:] = 0
-            above[:] = 0
-            left[mb.NZ : mb.NZ + 8] = 1
-            above[mb.NZ : mb.NZ + 8] = 1
+            _put(left, 0, mb.RECORD, 0)
+            _put(above, 0, mb.RECORD, 0)
+            _put(left, mb.NZ, mb.NZ + 8, 1)
+            _put(above, mb.NZ, mb.NZ + 8, 1)
             own |= mb.PCM | mb.DC_Y | mb.DC_CB | mb.DC_CR
             cbp = int64(47)
             changed = 0
@@ -414,13 +421,13 @@ def walk(
                         bit, s = _bin(data, states, 67, s)
                         if bit:
                             bit, s = _bin(data, states, 67, s)
-                left[mb.REF : mb.FLAGS] = 0
-                above[mb.REF : mb.FLAGS] = 0
+                _put(left, mb.REF, mb.FLAGS, 0)
+                _put(above, mb.REF, mb.FLAGS, 0)
             else:
                 shape = int64(mb.INTER_TYPES[kind, 0])
                 use[0], use[1] = mb.INTER_TYPES[kind, 1], mb.INTER_TYPES[kind, 2]
                 parts = (1, 2, 2, 4)[shape]
-                shapes[:] = 0
+                shapes[0] = shapes[1] = shapes[2] = shapes[3] = 0
                 if shape == 3:
                     for i in range(4):
                         if slice_type == mb.SLICE_P:
@@ -492,15 +499,15 @@ def walk(
                 qp = (qp + delta + 52) % 52
                 unknown = int64(kind < 0)
                 if not a:
-                    left[mb.NZ : mb.NZ + 8] = unknown
+                    _put(left, mb.NZ, mb.NZ + 8, unknown)
                 if not b:
-                    above[mb.NZ : mb.NZ + 8] = unknown
+                    _put(above, mb.NZ, mb.NZ + 8, unknown)
                 if not cbp & 15:
-                    left[mb.NZ : mb.NZ + 4] = 0
-                    above[mb.NZ : mb.NZ + 4] = 0
+                    _put(left, mb.NZ, mb.NZ + 4, 0)
+                    _put(above, mb.NZ, mb.NZ + 4, 0)
                 if cbp < 32:
-                    left[mb.NZ + 4 : mb.NZ + 8] = 0
-                    above[mb.NZ + 4 : mb.NZ + 8] = 0
+                    _put(left, mb.NZ + 4, mb.NZ + 8, 0)
+                    _put(above, mb.NZ + 4, mb.NZ + 8, 0)
                 near_a = a if a else unknown * (mb.DC_Y | mb.DC_CB | mb.DC_CR)
                 near_b = b if b else unknown * (mb.DC_Y | mb.DC_CB | mb.DC_CR)
                 block = 0 if intra >= 0 else (1 if cbp & 15 else 17)
@@ -585,8 +592,8 @@ def walk(
                         flags[n] = bit
                         n += 1
             else:
-                left[mb.NZ : mb.NZ + 8] = 0
-                above[mb.NZ : mb.NZ + 8] = 0
+                _put(left, mb.NZ, mb.NZ + 8, 0)
+                _put(above, mb.NZ, mb.NZ + 8, 0)
                 changed = 0
         left[mb.FLAGS] = own
         above[mb.FLAGS] = own

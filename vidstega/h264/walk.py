@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.errors import InputError
-from vidstega.h264 import cabac
+from vidstega.h264 import cabac, cavlc
 from vidstega.h264 import macroblocks as mb
 from vidstega.h264.bits import unescape
 from vidstega.h264.cabac_tables import start_states
+from vidstega.h264.cavlc_tables import TOKENS
 from vidstega.h264.slices import Sets, SliceHeader, parse_header
 from vidstega.residual import CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Picture, Signs
 
@@ -152,7 +153,7 @@ def _walk_slice(
     if header.pps.cabac:
         states = start_states(header.qp, header.kind == mb.SLICE_I, header.cabac_init_idc)
         return cabac.walk(data, parameters, states, intra, qp, *room.arrays(start))
-    raise NotImplementedError
+    return cavlc.walk(data, parameters, TOKENS, intra, qp, *room.arrays(start))
 
 
 def _parameters(header: SliceHeader, stop: int) -> NDArray[np.int32]:
