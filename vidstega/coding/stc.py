@@ -10,6 +10,8 @@ Matrices, widths and segments are part of what a reader must know: none of them 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -93,7 +95,7 @@ def _segments(n: int, m: int) -> list[tuple[slice, slice]]:
     """Carriers and message bits of each trellis: as many of both in each as can be."""
     count = max(1, -(-n // SEGMENT))
     ends = [(n * i // count, m * i // count) for i in range(count + 1)]
-    return [(slice(a, c), slice(b, d)) for (a, b), (c, d) in zip(ends, ends[1:], strict=False)]
+    return [(slice(a, c), slice(b, d)) for (a, b), (c, d) in pairwise(ends)]
 
 
 def _columns() -> NDArray[np.int32]:
@@ -107,7 +109,14 @@ def _columns() -> NDArray[np.int32]:
 
 # Columns as numbers, bit 0 the first row. First and last row are all ones; the rest was found by
 # trying random columns on carriers of equal cost and keeping those with the fewest changes.
-_CHOSEN: dict[int, tuple[int, ...]] = {}
+_CHOSEN = {
+    2: (787, 741),
+    3: (811, 557, 855),
+    4: (729, 833, 767, 561),
+    5: (809, 935, 607, 933, 1011),
+    6: (1019, 599, 623, 975, 801, 971),
+    8: (1009, 915, 601, 629, 675, 871, 839, 673),
+}
 _REST = tuple(513 + 2 * (i * 89 % 256) for i in range(64))
 _COLUMNS = _columns()
 

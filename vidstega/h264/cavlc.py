@@ -22,7 +22,7 @@ from vidstega.jit import inline, int64, kernel, uint64
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 
-_WINDOW = 40
+_WINDOW = 56
 """Bits of a look ahead, of which up to seven are behind."""
 _LONGEST_PREFIX = 16  # zeros of a code word; 8-bit video needs 15
 _BAD = 1 << 20  # no syntax element is that large
@@ -32,13 +32,19 @@ _UNKNOWN = 64  # total_coeff of a block that is not in this slice
 
 @inline
 def _ahead(data: Bytes, at: int) -> int:
-    """The next 33 bits or more, left-aligned in _WINDOW bits; beyond the end there are zeros."""
-    byte = min(at >> 3, data.size - 5)
-    i = uint64(byte)
-    word = int64(0)
-    for k in range(5):
-        word = word << 8 | int64(data[i + uint64(k)])
-    return word << (at & 7) & (1 << _WINDOW) - 1
+    """The next 49 bits or more, left-aligned in _WINDOW bits; beyond the end there are zeros."""
+    i = uint64(min(at >> 3, data.size - 8))
+    word = (
+        uint64(data[i]) << uint64(56)
+        | uint64(data[i + uint64(1)]) << uint64(48)
+        | uint64(data[i + uint64(2)]) << uint64(40)
+        | uint64(data[i + uint64(3)]) << uint64(32)
+        | uint64(data[i + uint64(4)]) << uint64(24)
+        | uint64(data[i + uint64(5)]) << uint64(16)
+        | uint64(data[i + uint64(6)]) << uint64(8)
+        | uint64(data[i + uint64(7)])
+    )  # LLVM makes one load of these
+    return int64((word << uint64(at & 7)) >> uint64(8))
 
 
 @inline

@@ -33,10 +33,12 @@ _CHROMA_TOKEN_LENGTHS = "2 0 0 0 6 1 0 0 6 6 3 0 6 7 7 6 6 8 8 7"
 _CHROMA_TOKEN_BITS = "1 0 0 0 7 1 0 0 4 6 1 0 3 3 2 5 2 3 2 0"
 
 # Tables 9-7 and 9-8: total_zeros for each total_coeff from 1, length and bits.
-_ZEROS_LENGTHS = """1 3 3 4 4 5 5 6 6 7 7 8 8 9 9 9; 3 3 3 3 3 4 4 4 4 5 5 6 6 6 6; 4 3 3 3 4 4 3 3 4 5 5 6 5 6
+_ZEROS_LENGTHS = """
+1 3 3 4 4 5 5 6 6 7 7 8 8 9 9 9; 3 3 3 3 3 4 4 4 4 5 5 6 6 6 6; 4 3 3 3 4 4 3 3 4 5 5 6 5 6
 5 3 4 4 3 3 3 4 3 4 5 5 5; 4 4 4 3 3 3 3 3 4 5 4 5; 6 5 3 3 3 3 3 3 4 3 6; 6 5 3 3 3 2 3 4 3 6
 6 4 5 3 2 2 3 3 6; 6 6 4 2 2 3 2 5; 5 5 3 2 2 2 4; 4 4 3 3 1 3; 4 4 2 1 3; 3 3 1 2; 2 2 1; 1 1"""
-_ZEROS_BITS = """1 3 2 3 2 3 2 3 2 3 2 3 2 3 2 1; 7 6 5 4 3 5 4 3 2 3 2 3 2 1 0; 5 7 6 5 4 3 4 3 2 3 2 1 1 0
+_ZEROS_BITS = """
+1 3 2 3 2 3 2 3 2 3 2 3 2 3 2 1; 7 6 5 4 3 5 4 3 2 3 2 3 2 1 0; 5 7 6 5 4 3 4 3 2 3 2 1 1 0
 3 7 5 4 6 5 4 3 3 2 2 1 0; 5 4 3 7 6 5 4 3 2 1 1 0; 1 1 7 6 5 4 3 2 1 1 0; 1 1 5 4 3 3 2 1 1 0
 1 1 1 3 3 2 2 1 0; 1 0 1 3 2 1 1 1; 1 0 1 3 2 1 1; 0 1 1 2 1 3; 0 1 1 1 1; 0 1 1 1; 0 1 1; 0 1"""
 # Table 9-9 a: total_zeros of chroma DC.
@@ -55,7 +57,7 @@ def _numbers(text: str) -> list[int]:
 
 
 def _rows(text: str) -> list[list[int]]:
-    return [_numbers(row) for row in text.replace("\n", ";").split(";")]
+    return [_numbers(row) for row in text.strip().replace("\n", ";").split(";")]
 
 
 def _lookup(look: int, codes: Iterable[tuple[int, int, int]]) -> NDArray[np.int32]:

@@ -15,6 +15,7 @@ _HEADER_BYTES = 1024
 """More than the longest header: 64 references with weights take 600."""
 _NONSENSE = "an H.264 slice header makes no sense; the video is damaged"
 _END_OF_COMMANDS = 3
+_MOST_MACROBLOCKS = 139_264  # level 6.2, table A-1
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def refusal(sps: SPS, pps: PPS) -> str | None:
         return "interlaced coding (field pictures; progressive frames are read)"
     if sps.tools.lossless:
         return "lossless coding (transform bypass)"
+    if sps.mb_size[0] * sps.mb_size[1] > _MOST_MACROBLOCKS:
+        return f"pictures of {16 * sps.mb_size[0]:,}x{16 * sps.mb_size[1]:,}, larger than any level allows"
     if pps.slice_groups > 1:
         return "slice groups (flexible macroblock ordering)"
     return None

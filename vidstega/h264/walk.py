@@ -9,11 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.errors import InputError
-from vidstega.h264 import cabac, cavlc
 from vidstega.h264 import macroblocks as mb
 from vidstega.h264.bits import unescape
-from vidstega.h264.cabac_tables import start_states
-from vidstega.h264.cavlc_tables import TOKENS
 from vidstega.h264.slices import Sets, SliceHeader, parse_header
 from vidstega.residual import CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Picture, Signs
 
@@ -23,6 +20,11 @@ _DAMAGED = {
     mb.NONSENSE: "a slice makes no sense (damaged)",
     mb.WRONG_END: "a slice does not end at its stop bit (damaged)",
 }
+# By block and whether it is the block's first coefficient.
+_KINDS = np.array(
+    [*[LUMA_AC, LUMA_DC] * 17, *[CHROMA_DC, CHROMA_DC] * 2, *[CHROMA_AC, CHROMA_AC] * 8], np.uint8
+)
+_KINDS[0] = LUMA_DC
 _PADDING = bytes(8)  # a walk reads ahead by words
 _MB_COEFFICIENTS = 384
 
@@ -106,10 +108,7 @@ class _Room:
     def signs(self, counts: list[int], intra: NDArray[np.bool_], qp: NDArray[np.int8]) -> Signs:
         n = sum(counts)
         bit, step, level, place, block, position, flags = (array[:n].copy() for array in self.arrays(0))
-        kind = np.full(n, LUMA_AC, np.uint8)
-        kind[(block == 0) | ((block <= 16) & (position == 0))] = LUMA_DC
-        kind[block > 16] = CHROMA_AC
-        kind[(block == 17) | (block == 18)] = CHROMA_DC
+        kind = _KINDS[2 * block + (position == 0)]
         unit = np.repeat(np.arange(len(counts), dtype=np.int16), counts)
         negative, fixed = flags & 1 == 1, flags & 2 == 2
         return Signs(
@@ -121,7 +120,8 @@ def _walk(units: Sequence[bytes], headers: list[SliceHeader]) -> Picture:
     sps = headers[0].sps
     width, height = sps.mb_size
     intra, qp = np.zeros(width * height, np.uint8), np.zeros(width * height, np.int8)
-    room = _Room(8 * sum(map(len, units)) + _MB_COEFFICIENTS * (1 + len(units)))
+    bits = 8 * sum(map(len, units)) + _MB_COEFFICIENTS * (1 + len(units))
+    room = _Room(min(bits, _MB_COEFFICIENTS * (width * height + 1)))
     address, counts = 0, [0] * len(units)
     for i, (nal, header) in enumerate(zip(units, headers, strict=True)):
         if header.first_mb != address:
@@ -150,9 +150,16 @@ def _walk_slice(
         return mb.WRONG_END, 0, 0
     data = np.frombuffer(bytearray(plain + _PADDING), np.uint8)
     parameters = _parameters(header, stop)
+    # Each kernel is compiled or loaded when it is imported: only the one that is needed.
     if header.pps.cabac:
+        from vidstega.h264 import cabac
+        from vidstega.h264.cabac_tables import start_states
+
         states = start_states(header.qp, header.kind == mb.SLICE_I, header.cabac_init_idc)
         return cabac.walk(data, parameters, states, intra, qp, *room.arrays(start))
+    from vidstega.h264 import cavlc
+    from vidstega.h264.cavlc_tables import TOKENS
+
     return cavlc.walk(data, parameters, TOKENS, intra, qp, *room.arrays(start))
 
 
