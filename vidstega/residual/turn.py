@@ -63,7 +63,7 @@ def _turn_unit(nal: bytes, signs: Signs) -> tuple[bytes, NDArray[np.int64]]:
         moved = needed ^ _escapes_needed(changed)
         if not moved:
             return _insert(changed, escapes), np.flatnonzero(~active)
-        active &= ~_near(plain, changed, signs, active, moved)
+        active &= ~_near(plain, changed, signs, active, min(moved))
 
 
 def _apply(plain: bytes, signs: Signs) -> bytes:
@@ -89,12 +89,10 @@ def _escapes_needed(plain: bytes) -> set[int]:
 
 
 def _near(
-    plain: bytes, changed: bytes, signs: Signs, active: NDArray[np.bool_], moved: set[int]
+    plain: bytes, changed: bytes, signs: Signs, active: NDArray[np.bool_], escape: int
 ) -> NDArray[np.bool_]:
-    """Signs that a changed byte of a moved escape comes from: of those at or after it, the next."""
-    old, new = np.frombuffer(plain, np.uint8), np.frombuffer(changed, np.uint8)
-    differs = np.flatnonzero(old != new)
-    places = np.unique(np.concatenate([differs[abs(differs - at) <= 3] for at in sorted(moved)]))
+    """Signs behind the first moved escape: for each changed byte it depends on, the next one turned."""
+    places = [at for at in range(max(escape - 2, 0), escape + 1) if plain[at] != changed[at]]
     order = np.flatnonzero(active)
     following = np.searchsorted(signs.bit[order] >> 3, places)
     near = np.zeros(len(signs), bool)
