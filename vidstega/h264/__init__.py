@@ -1,7 +1,8 @@
 """The few bits of H.264 that vidstega reads and writes itself (ITU-T H.264, clause numbers in the code).
 
-Read: parameter sets, the first fields of a slice, NAL units in both packagings. Written: one small picture
-parameter set, and pictures made of I_PCM macroblocks. No file is opened here.
+Read: parameter sets, slice headers, NAL units in both packagings. Written: one small picture parameter
+set, and pictures made of I_PCM macroblocks. `walk`, which reads slice data and needs numba, is imported by
+those who want it. No file is opened here.
 """
 
 from vidstega.h264.bits import Bits, BitWriter, escape, unescape
@@ -18,13 +19,23 @@ from vidstega.h264.nal import (
     until_picture,
 )
 from vidstega.h264.pictures import Moment, PCMWriter, is_reference, moment_of
-from vidstega.h264.sets import SPS, ParameterSets, parse_sps, pps_id, tells_fields_apart, write_pps
+from vidstega.h264.sets import (
+    PPS,
+    SPS,
+    ParameterSets,
+    parse_pps,
+    parse_sps,
+    pps_id,
+    tells_fields_apart,
+    write_pps,
+)
 
 __all__ = [
     "NAL_IDR",
     "NAL_PPS",
     "NAL_SEI",
     "NAL_SPS",
+    "PPS",
     "SLICE_HEAD",
     "SPS",
     "BitWriter",
@@ -38,6 +49,7 @@ __all__ = [
     "moment_of",
     "nals",
     "pack",
+    "parse_pps",
     "parse_sps",
     "pps_id",
     "recovers_at_once",

@@ -14,7 +14,17 @@ class Bits:
 
     def __init__(self, data: bytes) -> None:
         self._value = int.from_bytes(data, "big")
-        self._left = 8 * len(data)
+        self._size = self._left = 8 * len(data)
+
+    @property
+    def position(self) -> int:
+        """Bits read so far."""
+        return self._size - self._left
+
+    def more(self) -> bool:
+        """Whether anything is left before the last 1 bit, which ends an RBSP (7.2, more_rbsp_data)."""
+        rest = self._value & ((1 << self._left) - 1)
+        return rest & (rest - 1) != 0
 
     def u(self, n: int) -> int:
         self._left -= n

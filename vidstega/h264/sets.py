@@ -13,6 +13,7 @@ _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 CHROMA_SHIFT = {0: None, 1: (1, 1), 2: (1, 0), 3: (0, 0)}
 """chroma_format_idc to what width and height of chroma are shifted by, table 6-1."""
 _SANE_SPS = 1024
+ScalingLists = tuple[tuple[int, ...] | None, ...] | None
 _NONSENSE = "an H.264 sequence parameter set makes no sense; the video is damaged"
 
 
@@ -27,6 +28,16 @@ class Numbering:
 
 
 @dataclass(frozen=True)
+class Tools:
+    """What of a sequence parameter set only slice data depends on."""
+
+    lossless: bool = False  # qpprime_y_zero_transform_bypass_flag
+    macroblock_adaptive: bool = False  # mb_adaptive_frame_field_flag
+    direct_8x8_inference: bool = True
+    scaling: ScalingLists = None
+
+
+@dataclass(frozen=True)
 class SPS:
     """What of a sequence parameter set (7.3.2.1.1) decides how a picture is written."""
 
@@ -38,6 +49,7 @@ class SPS:
     mb_size: tuple[int, int]
     frame_mbs_only: bool
     crop: tuple[int, int, int, int]  # left, right, top, bottom, in chroma units
+    tools: Tools = Tools()
 
     @property
     def raw_bytes(self) -> int:
@@ -67,24 +79,26 @@ def parse_sps(nal: bytes) -> SPS:
     bits = Bits(unescape(nal)[1:])
     profile, _, _ = bits.u(8), bits.u(8), bits.u(8)
     sps_id, chroma, separate, depth = bits.ue(), 1, False, (8, 8)
+    lossless, scaling = False, None
     if profile in _HIGH_PROFILES:
         chroma = bits.ue()
         separate = bool(chroma == 3 and bits.u(1))
         depth = (8 + bits.ue(), 8 + bits.ue())
-        bits.u(1)  # qpprime_y_zero_transform_bypass_flag
+        lossless = bool(bits.u(1))
         if bits.u(1):
-            _skip_scaling_lists(bits, 12 if chroma == 3 else 8)
+            scaling = _scaling_lists(bits, 12 if chroma == 3 else 8)
     numbering = _numbering(bits)
     bits.ue(), bits.u(1)  # max_num_ref_frames, gaps_in_frame_num_allowed
     width, height, frame_mbs_only = 1 + bits.ue(), 1 + bits.ue(), bool(bits.u(1))
+    adaptive = False
     if not frame_mbs_only:
         height *= 2
-        bits.u(1)
-    bits.u(1)  # direct_8x8_inference
+        adaptive = bool(bits.u(1))
+    tools = Tools(lossless, adaptive, bool(bits.u(1)), scaling)
     crop = (bits.ue(), bits.ue(), bits.ue(), bits.ue()) if bits.u(1) else (0, 0, 0, 0)
     if chroma not in CHROMA_SHIFT or sps_id > 31:
         raise InputError(_NONSENSE)
-    return SPS(sps_id, chroma, separate, depth, numbering, (width, height), frame_mbs_only, crop)
+    return SPS(sps_id, chroma, separate, depth, numbering, (width, height), frame_mbs_only, crop, tools)
 
 
 def _numbering(bits: Bits) -> Numbering:
@@ -102,20 +116,100 @@ def _numbering(bits: Bits) -> Numbering:
     return Numbering(log2_frame_num, poc_type, log2_poc_lsb, delta_zero)
 
 
-def _skip_scaling_lists(bits: Bits, count: int) -> None:
+def _scaling_lists(bits: Bits, count: int) -> tuple[tuple[int, ...] | None, ...]:
+    """Lists in zig-zag order (7.3.2.1.1.1); None where absent, empty where it is the standard's default."""
+    lists: list[tuple[int, ...] | None] = []
     for i in range(count):
         if not bits.u(1):
+            lists.append(None)
             continue
+        values: list[int] = []
         last = following = 8
-        for _ in range(16 if i < 6 else 64):
+        for at in range(16 if i < 6 else 64):
             if following:
                 following = (last + bits.se()) % 256
+                if at == 0 and following == 0:
+                    break
             last = following or last
+            values.append(last)
+        lists.append(tuple(values))
+    return tuple(lists)
 
 
 def pps_id(nal: bytes) -> int:
     """The id of a picture parameter set (7.3.2.2), NAL header included."""
     return Bits(unescape(nal[:16])[1:]).ue()
+
+
+@dataclass(frozen=True)
+class PPS:
+    """A picture parameter set (7.3.2.2)."""
+
+    id: int
+    sps_id: int
+    cabac: bool
+    tells_fields_apart: bool
+    slice_groups: int
+    refs: tuple[int, int] = (1, 1)
+    weighted: bool = False
+    weighted_bipred: int = 0
+    init_qp: int = 26
+    chroma_qp_offset: tuple[int, int] = (0, 0)
+    deblocking_control: bool = False
+    constrained_intra: bool = False
+    redundant_pictures: bool = False
+    transform_8x8: bool = False
+    scaling: ScalingLists = None
+
+
+_PPS_NONSENSE = "an H.264 picture parameter set makes no sense; the video is damaged"
+
+
+@lru_cache
+def parse_pps(nal: bytes, chroma_format_idc: int = 1) -> PPS:
+    """Read a picture parameter set, NAL header included; InputError if it makes no sense.
+
+    With slice groups it is read no further than their number, and what follows are defaults: nothing
+    under it is read.
+    """
+    if len(nal) > _SANE_SPS:
+        raise InputError(f"an H.264 picture parameter set of {len(nal):,} bytes makes no sense")
+    bits = Bits(unescape(nal)[1:].rstrip(b"\0"))
+    new_id, sps_id, cabac, fields, groups = bits.ue(), bits.ue(), bits.u(1), bits.u(1), 1 + bits.ue()
+    if new_id > 255 or sps_id > 31 or groups > 8:
+        raise InputError(_PPS_NONSENSE)
+    if groups > 1:
+        return PPS(new_id, sps_id, bool(cabac), bool(fields), groups)
+    refs = (1 + bits.ue(), 1 + bits.ue())
+    weighted, bipred = bits.u(1), bits.u(2)
+    qp, _, offset = 26 + bits.se(), bits.se(), bits.se()  # pic_init_qp, pic_init_qs, chroma
+    control, constrained, redundant = bits.u(1), bits.u(1), bits.u(1)
+    transform_8x8, second, scaling = 0, offset, None
+    if bits.more():
+        transform_8x8 = bits.u(1)
+        if bits.u(1):
+            lists_8x8 = (6 if chroma_format_idc == 3 else 2) * transform_8x8
+            scaling = _scaling_lists(bits, 6 + lists_8x8)
+        second = bits.se()
+    if max(refs) > 32 or not 0 <= qp <= 51 or bipred > 2:
+        raise InputError(_PPS_NONSENSE)
+    return PPS(
+        id=new_id,
+        sps_id=sps_id,
+        cabac=bool(cabac),
+        tells_fields_apart=bool(fields),
+        slice_groups=groups,
+        refs=refs,
+        weighted=bool(weighted),
+        weighted_bipred=bipred,
+        init_qp=qp,
+        chroma_qp_offset=(offset, second),
+        deblocking_control=bool(control),
+        constrained_intra=bool(constrained),
+        redundant_pictures=bool(redundant),
+        transform_8x8=bool(transform_8x8),
+        scaling=scaling,
+    )
 
 
 def tells_fields_apart(nal: bytes) -> bool:

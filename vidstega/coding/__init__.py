@@ -1,0 +1,1 @@
+"""Coding theory: how few carriers must change for a message."""

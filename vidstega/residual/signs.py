@@ -1,0 +1,87 @@
+"""What a walk over a coded picture returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+LUMA_AC, LUMA_DC, CHROMA_AC, CHROMA_DC = range(4)
+
+
+@dataclass(frozen=True, eq=False)
+class Signs:
+    """Signs of one coded picture in coding order; every array has one entry a sign.
+
+    Attributes
+    ----------
+    unit : int16
+        Which of the picture's slice NAL units.
+    bit : int32
+        Position in that NAL unit without emulation prevention, header included: the sign's own bit, or
+        the one at which an arithmetic coder's interval is added or subtracted.
+    step : int16
+        What to add there to turn a 0 into a 1 (codIRange, ivlCurrRange); 0 where the sign is a bit.
+    negative, fixed : bool
+        The sign, and whether it cannot be turned: it is part of a longer code, or reaches a stop bit.
+    level : int16
+        Magnitude of the coefficient's level, 1 or more.
+    place : int32
+        Address of the macroblock (H.264) or of the coding tree unit (HEVC).
+    block, position : uint8
+        Block within that place, by the codec's numbering, and index in the block's scan.
+    kind : uint8
+        LUMA_AC, LUMA_DC, CHROMA_AC or CHROMA_DC.
+    inter : bool
+        Whether the block is predicted from other pictures.
+    qp : int8
+        Luma quantization parameter of the block.
+    """
+
+    unit: NDArray[np.int16]
+    bit: NDArray[np.int32]
+    step: NDArray[np.int16]
+    negative: NDArray[np.bool_]
+    fixed: NDArray[np.bool_]
+    level: NDArray[np.int16]
+    place: NDArray[np.int32]
+    block: NDArray[np.uint8]
+    position: NDArray[np.uint8]
+    kind: NDArray[np.uint8]
+    inter: NDArray[np.bool_]
+    qp: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.bit)
+
+    def __getitem__(self, index: NDArray[np.generic] | slice) -> Self:
+        """The same of some signs: a mask, indices or a slice."""
+        return type(self)(*(getattr(self, field.name)[index] for field in fields(self)))
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A coded picture that was walked through to its end, or why it was not.
+
+    Attributes
+    ----------
+    obstacle : str
+        Empty, or why this picture carries nothing: coding that is not read (by name), or damage.
+    signs : Signs
+        All its signs; none if there is an obstacle.
+    intra : bool array of shape (rows, columns)
+        Places whose samples are predicted from their neighbours in this picture.
+    constrained : bool
+        Whether prediction within the picture never takes samples that come from other pictures.
+    """
+
+    obstacle: str
+    signs: Signs
+    intra: NDArray[np.bool_]
+    constrained: bool
+
+    def __repr__(self) -> str:
+        rows, columns = self.intra.shape
+        return f"Picture({columns}x{rows} places, {self.obstacle or f'{len(self.signs):,} signs'})"
