@@ -49,7 +49,7 @@ def _row(scan: Scan, carrier: Carrier, spread: Spread) -> CapacityRow:
 def probe(cover: PathLike) -> Probe:
     """What a file is, and whether it can be spliced and why not."""
     scan = scan_file(cover)
-    obstacle = splice_obstacle(scan)
+    obstacle = carriers.to_search()[0].obstacle(scan) or splice_obstacle(scan)
     return Probe(
         path=Path(cover),
         format=scan.format,

@@ -17,7 +17,7 @@ from vidstega.h264.nal import (
     recovers_at_once,
     until_picture,
 )
-from vidstega.h264.pictures import Moment, PCMWriter, is_reference, moment_of
+from vidstega.h264.pictures import Field, Moment, PCMWriter, field_of, is_reference, moment_of
 from vidstega.h264.sets import SPS, ParameterSets, parse_sps, pps_id, tells_fields_apart, write_pps
 
 __all__ = [
@@ -29,11 +29,13 @@ __all__ = [
     "SPS",
     "BitWriter",
     "Bits",
+    "Field",
     "Moment",
     "PCMWriter",
     "ParameterSets",
     "captions_of",
     "escape",
+    "field_of",
     "is_reference",
     "moment_of",
     "nals",
