@@ -62,7 +62,7 @@ def _row(scan: Scan, carrier: Carrier, spread: Spread) -> CapacityRow:
 def probe(cover: PathLike) -> Probe:
     """What a file is, and whether it can be spliced and why not."""
     scan = scan_file(files.video_at(cover))
-    obstacle = splice_obstacle(scan)
+    obstacle = carriers.get("lsb").obstacle(scan) or splice_obstacle(scan)
     return Probe(
         path=Path(cover),
         format=scan.format,

@@ -28,6 +28,7 @@ from vidstega.errors import (
     VerificationError,
 )
 from vidstega.media import compare
+from vidstega.media.census import is_doubtful, take_census
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
@@ -156,10 +157,20 @@ def _embed_by(carrier: Carrier, job: _Job, wish: Wish, declined: list[str]) -> t
         try:
             return _attempt(carrier, job, wish, declined, folder)
         except Failure as failure:
-            if not carrier.plans_again or len(wish.failures) == _ATTEMPTS - 1:
+            if _may_be_the_table(job.scan, failure):
+                with job.clock.stage("look"):
+                    job = replace(job, scan=take_census(job.scan, job.work.progress))
+            elif not carrier.plans_again or len(wish.failures) == _ATTEMPTS - 1:
                 raise failure.error from None
-            wish = replace(wish, failures=(*wish.failures, failure))
+            else:
+                wish = replace(wish, failures=(*wish.failures, failure))
             shutil.rmtree(folder)
+
+
+def _may_be_the_table(scan: Scan, failure: Failure) -> bool:
+    """Whether what is shown may be another thing than the packets tell; decoding once says what it is."""
+    errors = InputError | VerificationError
+    return failure.mode == "transcode" and not scan.source.as_decoded and isinstance(failure.error, errors)
 
 
 def _attempt(
@@ -168,11 +179,14 @@ def _attempt(
     target, work, clock = folder / f"stego{job.stego.suffix}", replace(job.work, folder=folder), job.clock
     with clock.stage("plan"):
         plan = carrier.plan(job.scan, wish)
+        if plan.promise.packets is None and is_doubtful(job.scan):
+            raise Failure(InputError(f"{job.scan.path}: its packets do not say what is shown"), plan.mode)
         files.check_disk(folder, job.cover_bytes + plan.least_bytes)
     written = carrier.write(job.scan, plan, job.sealed, target, work)
     clock.add(written.seconds)
     left_out = [s for s in job.scan.streams if s.index in written.left_out]
     notes, compared = [f"stream {s}: {wish.container} cannot hold it" for s in left_out], "no"
+    notes += job.scan.notes
     if job.verify:
         with clock.stage("verify"):
             notes += _check(carrier, job, plan, written, target)
@@ -371,6 +385,9 @@ def verify(
     carrier, found = _locate_in_the_second(before, after, secret, method)
     mode, promise = carrier.promise(before, after, found)
     copied = promise.packets is not None
+    if not copied and (is_doubtful(before) or len(before.pts) != len(after.pts)):
+        before = take_census(before, report)
+        mode, promise = carrier.promise(before, after, found)
     if copied and len(before.packets) != len(after.packets):
         raise VerificationError(f"{len(after.packets)} video packets stand for {len(before.packets)}")
     notes = compare.compare_streams(before, after, promise)
@@ -389,7 +406,7 @@ def verify(
         payload_bytes=unsealer.payload_bytes,
         digest=unsealer.digest,
         compared=tuple(compared),
-        notes=tuple(notes),
+        notes=(*before.notes, *notes),
     )
 
 

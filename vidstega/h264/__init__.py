@@ -18,7 +18,7 @@ from vidstega.h264.nal import (
     recovers_at_once,
     until_picture,
 )
-from vidstega.h264.pictures import Moment, PCMWriter, is_reference, moment_of
+from vidstega.h264.pictures import Field, Moment, PCMWriter, field_of, is_reference, moment_of
 from vidstega.h264.sets import (
     PPS,
     SPS,
@@ -40,11 +40,13 @@ __all__ = [
     "SPS",
     "BitWriter",
     "Bits",
+    "Field",
     "Moment",
     "PCMWriter",
     "ParameterSets",
     "captions_of",
     "escape",
+    "field_of",
     "is_reference",
     "moment_of",
     "nals",

@@ -33,6 +33,29 @@ def moment_of(nal: bytes, sps: SPS) -> Moment:
     return Moment(frame_num, bits.u(sps.numbering.log2_poc_lsb))
 
 
+@dataclass(frozen=True)
+class Field:
+    """One field of a picture that is coded as two (7.4.3): which, and of which picture."""
+
+    bottom: bool
+    frame_num: int
+
+    def is_half_with(self, other: Field) -> bool:
+        """Whether both are the two fields of one picture."""
+        return self.bottom != other.bottom and self.frame_num == other.frame_num
+
+
+def field_of(nal: bytes, sps: SPS) -> Field | None:
+    """The field a slice belongs to; None if it belongs to a whole frame."""
+    if sps.frame_mbs_only:
+        return None
+    bits = Bits(unescape(nal[:SLICE_HEAD])[1:])
+    bits.ue(), bits.ue(), bits.ue()  # first_mb_in_slice, slice_type, pic_parameter_set_id
+    bits.u(2 if sps.separate_planes else 0)
+    frame_num = bits.u(sps.numbering.log2_frame_num)
+    return Field(bool(bits.u(1)), frame_num) if bits.u(1) else None
+
+
 def is_reference(nal: bytes) -> bool:
     """Whether other pictures may be predicted from the one this slice belongs to (nal_ref_idc)."""
     return bool(nal[0] & 0x60)

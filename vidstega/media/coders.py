@@ -17,7 +17,7 @@ from vidstega import h264
 from vidstega.media.decode import planes
 from vidstega.media.encode import Encoder, Lossless
 from vidstega.media.segments import Span
-from vidstega.media.source import KEY, Packets, Source
+from vidstega.media.source import DISCARD, HIDDEN, KEY, Packets, Source
 
 _HEADER_IN_EXTRADATA = {"mp4", "mov", "matroska", "webm", "flv"}
 
@@ -94,7 +94,7 @@ class Encoding:
 
     def coder(self, source: Source, span: Span, packets: Packets) -> Coder:
         """See `Recipe`."""
-        return _EncodedFrames(self, source, packets)
+        return _EncodedFrames(self, source, span, packets)
 
 
 class _RawCoder:
@@ -133,27 +133,38 @@ class _RawCoder:
 
 
 class _EncodedFrames:
-    """Feeds a lossless encoder and gives what comes out of it."""
+    """Feeds a lossless encoder and gives what comes out of it, in the order it went in."""
 
     on_packet = None
 
-    def __init__(self, recipe: Encoding, source: Source, packets: Packets) -> None:
+    def __init__(self, recipe: Encoding, source: Source, span: Span, packets: Packets) -> None:
         header = wants_header(recipe.container)
         self._encoder: Encoder | None = Encoder(source, recipe.lossless, header)
-        self._durations = dict(zip(packets["pts"].tolist(), packets["duration"].tolist(), strict=True))
+        self._times = iter(span.pts if span.written is None else span.written)
+        self._durations = iter(_durations(span, packets))
         self.extradata = self._encoder.extradata
 
-    def put(self, frame: VideoFrame | None) -> list[Coded]:
+    def put(self, frame: VideoFrame) -> list[Coded]:
+        return self._coded(frame)
+
+    def _coded(self, frame: VideoFrame | None) -> list[Coded]:
         assert self._encoder is not None
         return [(self._row(packet), packet) for packet in self._encoder.encode(frame)]
 
     def _row(self, packet: Packet[Any]) -> Row:
-        assert packet.pts is not None
-        dts = packet.pts if packet.dts is None else packet.dts
-        duration = self._durations.get(packet.pts, 0)
-        return packet.pts, dts, duration, -1, 0, packet.size, KEY if packet.is_keyframe else 0
+        at, duration = int(next(self._times)), int(next(self._durations))
+        return at, at, duration, -1, 0, packet.size, KEY if packet.is_keyframe else 0
 
     def finish(self) -> list[Coded]:
-        packets = self.put(None)
+        packets = self._coded(None)
         self._encoder = None  # its frames are let go before the next span makes its own
         return packets
+
+
+def _durations(span: Span, packets: Packets) -> list[int]:
+    """How long each of the span's frames is shown, by its packet."""
+    first, last = span.pts[[0, -1]]
+    rows = packets[(packets["flags"] & (DISCARD | HIDDEN) == 0)]
+    rows = rows[(rows["pts"] >= first) & (rows["pts"] <= last)]
+    durations: list[int] = rows["duration"][np.argsort(rows["pts"], kind="stable")].tolist()
+    return durations

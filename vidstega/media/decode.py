@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import av.codec.context
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from vidstega.errors import InputError, UnsupportedError
 from vidstega.media.open import only, reading, solid
-from vidstega.media.source import NO_TIME, Packets, Scan, Source
+from vidstega.media.source import HIDDEN, NO_TIME, Packets, Scan, Source
 
 _TS_RUN_UP = 188 * 64
 
@@ -89,6 +90,7 @@ def decode_span(
     on_packet: Callable[[Packet[Any]], None] | None = None,
     *,
     alone: bool = False,
+    whole: bool = False,
 ) -> Iterator[VideoFrame]:
     """Decode `packets`, which start at ordinal `first`, and give the frames shown at `pts`.
 
@@ -97,6 +99,7 @@ def decode_span(
     packets : rows of the packet table; decoding can start at the first of them
     pts : sorted times of the frames wanted
     on_packet : called with each packet that is not shown before the first wanted one
+    whole : whether no frames but these may come out
     alone : whether the last packet's picture needs no other: of those before it parameter sets count alone
 
     Raises
@@ -107,17 +110,17 @@ def decode_span(
         If size or pixel format change in mid-stream.
     """
     wanted, got = pts.tolist(), 0
+    way = _Way(source, first, packets, wanted[0], on_packet, alone)
     with reading(source.path, known=True) as container:
-        for frame in _decode(container, source, first, packets, wanted[0], threads, on_packet, alone):
-            if frame.pts is None or frame.pts < wanted[0]:
+        for frame in _decode(container, way, threads):
+            expected = wanted[got] if got < len(wanted) else None
+            if way.passes_over(frame, expected, whole):
                 continue
-            if got == len(wanted) or frame.pts != wanted[got] or frame.is_corrupt:
+            if whole and expected is None:
+                raise DecodeError(f"{source.path}: more frames decode than its packets say", first)
+            if frame.pts != expected or (frame.is_corrupt and not way.takes_damage):
                 break
-            if (frame.width, frame.height) != source.size or frame.format.name != source.pix_fmt:
-                raise UnsupportedError(
-                    f"{source.path}: frames of {frame.width}x{frame.height} {frame.format.name} in a stream "
-                    f"of {source.size[0]}x{source.size[1]} {source.pix_fmt}; code it again at one size first"
-                )
+            _check_look(source, frame)
             got += 1
             yield frame
     if got != len(wanted):
@@ -128,40 +131,91 @@ def decode_span(
         )
 
 
-def _decode(
-    container: InputContainer,
-    source: Source,
-    first: int,
-    packets: Packets,
-    from_pts: int,
-    threads: int,
-    on_packet: Callable[[Packet[Any]], None] | None,
-    alone: bool,
-) -> Iterator[VideoFrame]:
-    stream: Any = container.streams[source.index]
-    context = stream.codec_context
+def decode_all(source: Source, packets: Packets, threads: int = 1) -> Iterator[VideoFrame]:
+    """All frames that come out where decoding starts at the first packet; what is damaged is passed over."""
+    with reading(source.path, known=True) as container:
+        way = _Way(replace(source, as_decoded=True), 0, packets, int(packets["pts"].min()))
+        yield from _decode(container, way, threads)
+
+
+def _check_look(source: Source, frame: VideoFrame) -> None:
+    if (frame.width, frame.height) != source.size or frame.format.name != source.pix_fmt:
+        raise UnsupportedError(
+            f"{source.path}: frames of {frame.width}x{frame.height} {frame.format.name} in a stream "
+            f"of {source.size[0]}x{source.size[1]} {source.pix_fmt}; code it again at one size first"
+        )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What is decoded on the way to a frame; see `decode_span`."""
+
+    source: Source
+    first: int
+    packets: Packets
+    from_pts: int
+    on_packet: Callable[[Packet[Any]], None] | None = None
+    alone: bool = False
+
+    def early(self) -> NDArray[np.bool_]:
+        """Packets that are shown before the first that is wanted."""
+        early = self.packets["pts"] < self.from_pts
+        if self.alone:
+            early[:-1] = True
+        return np.asarray(early)
+
+    @property
+    def takes_damage(self) -> bool:
+        """Whether a frame that is marked as damaged is what it should be.
+
+        To a decoder a picture that stands alone lacks a key frame; and damage of the source is as it is.
+        """
+        return self.alone or self.source.as_decoded
+
+    def passes_over(self, frame: VideoFrame, expected: int | None, whole: bool) -> bool:
+        """Whether a frame is none of those that are wanted, and need not be."""
+        if self.source.as_decoded and frame.pts != expected:
+            return True  # a decoder made it up for what is missing
+        return frame.pts is None or (frame.pts < self.from_pts and not whole)
+
+
+def _decode(container: InputContainer, way: _Way, threads: int) -> Iterator[VideoFrame]:
+    source = way.source
+    context: Any = container.streams[source.index].codec_context
     context.thread_count = threads
     context.thread_type = "AUTO" if threads > 1 else "NONE"
     context.reorder_depth = source.reorder
-    if alone:
+    if way.alone:
         context.flags2 |= av.codec.context.Flags2.show_all  # or FFmpeg waits for a key frame
-    # Frames that are shown before the first that is wanted, and that no other depends on, need no decoding.
-    early = packets["pts"] < from_pts
-    if alone:
-        early[:-1] = True
-    unneeded = "ALL" if alone else "NONREF"
+    passed_over: Any = suppress(av.error.FFmpegError) if source.as_decoded else nullcontext()
     try:
-        for ordinal, packet in _packets_from(container, source, first, packets[0]):
-            if ordinal >= first + len(packets):
-                break
-            on_the_way = bool(early[ordinal - first])
-            context.skip_frame = unneeded if on_the_way and source.codec == "h264" else "DEFAULT"
-            if on_packet is not None and not on_the_way:
-                on_packet(packet)
-            yield from context.decode(packet)
-        yield from context.decode(None)
+        for packet in _prepared(container, way):
+            with passed_over:
+                yield from context.decode(packet)
+        with passed_over:
+            yield from context.decode(None)
     except av.error.FFmpegError:
         return  # the frames that are missing are counted by the caller
+
+
+def _prepared(container: InputContainer, way: _Way) -> Iterator[Packet[Any]]:
+    """The packets of the way, each with what the decoder has to know about it."""
+    source = way.source
+    context: Any = container.streams[source.index].codec_context
+    # Frames that are shown before the first that is wanted, and that no other depends on, need no decoding.
+    early, unneeded = way.early(), "ALL" if way.alone else "NONREF"
+    may_skip = source.codec == "h264" and not source.as_decoded
+    for ordinal, packet in _packets_from(container, source, way.first, way.packets[0]):
+        if ordinal >= way.first + len(way.packets):
+            return
+        row, on_the_way = way.packets[ordinal - way.first], bool(early[ordinal - way.first])
+        context.skip_frame = unneeded if on_the_way and may_skip else "DEFAULT"
+        if way.on_packet is not None and not on_the_way:
+            way.on_packet(packet)
+        if source.as_decoded:
+            packet.pts = None if row["flags"] & HIDDEN else int(row["pts"])
+            packet.dts = None
+        yield packet
 
 
 def _packets_from(

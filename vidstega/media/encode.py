@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import av.codec.context
@@ -22,6 +23,7 @@ class Lossless:
     options: tuple[tuple[str, str], ...]
 
 
+_MOST_TICKS = 10**6
 _X264 = Lossless(
     "libx264",
     (("preset", "ultrafast"), ("qp", "0"), ("x264-params", "keyint=60:min-keyint=60:bframes=0:threads=1")),
@@ -79,14 +81,24 @@ def describe(context: Any, source: Source) -> None:
 def configure(context: Any, source: Source, lossless: Lossless) -> None:
     """Set an encoder context up like the stream it stands in for."""
     describe(context, source)
-    context.time_base = source.time_base
+    context.time_base = 1 / _countable(source.rate)
     context.framerate = source.rate
     context.thread_count = 1
     context.options = dict(lossless.options)
 
 
+def _countable(rate: Fraction) -> Fraction:
+    """A rate in numbers that every encoder takes."""
+    if rate.numerator <= _MOST_TICKS:
+        return rate
+    return min(rate.limit_denominator(1001), Fraction(1000))
+
+
 class Encoder:
-    """One lossless encoder, frame by frame, its header in the extradata if the container wants it there."""
+    """One lossless encoder, frame by frame, its header in the extradata if the container wants it there.
+
+    It sees frames numbered, not their times: these may be equal, or finer than it can count.
+    """
 
     def __init__(self, source: Source, lossless: Lossless, header: bool) -> None:
         self._context: Any = av.codec.context.CodecContext.create(lossless.codec, "w")
@@ -94,11 +106,13 @@ class Encoder:
         if header:
             self._context.flags |= av.codec.context.Flags.global_header
         self._context.open()
+        self._number = 0
         self.extradata: bytes = self._context.extradata or b""
 
     def encode(self, frame: VideoFrame | None) -> Iterable[Packet[Any]]:
         """Packets that are ready; None flushes. The frame's own type must not force key frames."""
         if frame is not None:
-            frame.pict_type = 0
+            frame.pict_type, frame.pts, frame.time_base = 0, self._number, self._context.time_base
+            self._number += 1
         packets: Iterable[Packet[Any]] = self._context.encode(frame)
         return packets

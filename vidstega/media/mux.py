@@ -29,6 +29,7 @@ from vidstega.media.encode import configure, describe
 from vidstega.media.open import is_cover_art, packets_of, reading
 from vidstega.media.scan import headers_tell
 from vidstega.media.source import KEY, NO_TIME, Scan
+from vidstega.media.times import continued
 
 _CONTAINERS = {
     ".mp4": "mp4",
@@ -247,7 +248,7 @@ def _merge(
     ranges = iter(parts)
     (start, stop), fresh = _next_part(ranges)
     ordinal = -1
-    for packet in packets_of(source):
+    for packet in continued(packets_of(source), scan):
         if not packet.size or packet.stream_index not in wanted:
             continue
         if packet.stream_index != scan.index:

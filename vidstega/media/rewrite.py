@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,7 +24,7 @@ from vidstega.media.decode import check_format, decode_span, frame_digest, let_g
 from vidstega.media.mux import mux
 from vidstega.media.segments import Span
 from vidstega.media.source import PACKET, Packets, Scan, Source
-from vidstega.pool import Work
+from vidstega.pool import Work, cores
 
 Transform = Callable[[int, VideoFrame], bool]
 """Given the number of a frame in its span and the frame, it may change it in place, and says if it did."""
@@ -39,6 +40,8 @@ class Piece:
     transform: Transform | None = None
     threads: int = 1
     digest: bool = False
+    apart: bool = False
+    """Whether a video that is all coded anew is decoded from mid-stream here; that has to be proved."""
 
     def as_they_were(self, on_packet: Any = None) -> Iterator[VideoFrame]:
         """The span's frames, decoded with all that they are predicted from."""
@@ -87,29 +90,58 @@ def rewrite(scan: Scan, target: Path, pieces: Sequence[Piece], recipe: Recipe, w
     """
     started, clock = time.perf_counter(), Clock()
     digests: list[NDArray[np.uint64]] = []
+    as_read: list[NDArray[np.uint64]] = []
+    pieces = _told_apart(scan, pieces, work)
 
     def coded() -> Iterator[tuple[tuple[int, int], _Coding | Written]]:
         header = None
-        for piece, part in zip(pieces, _parts(pieces, recipe, work), strict=True):
+        for piece, part in zip(pieces, _parts(scan, pieces, recipe, work), strict=True):
             if header not in (None, part.extradata):
                 raise VerificationError(f"part {piece.span.index} was coded under another header")
             header = part.extradata
             yield piece.span.replaced, part
             digests.append(part.digests)
+            as_read.append(part.as_read)
             clock.add(part.seconds)
 
     with work.progress.stage("embed", len(scan.packets)) as advance:
         left_out = mux(scan, target, recipe, coded(), progress=advance)
+    if any(piece.apart for piece in pieces):
+        _check_apart(scan, np.concatenate(as_read), work)
     # stages of workers add up to more than the wall clock; scale them to the time that passed
     seconds = clock.scaled_to(time.perf_counter() - started, rest="mux")
     return Rewritten(frozenset(left_out), np.concatenate(digests), seconds)
 
 
-def _parts(pieces: Sequence[Piece], recipe: Recipe, work: Work) -> Iterator[_Coding | Written]:
+def _told_apart(scan: Scan, pieces: Sequence[Piece], work: Work) -> Sequence[Piece]:
+    """The pieces of a whole video, marked if each is decoded from a start of its own."""
+    apart = work.digest and len(pieces) > 1 and _is_whole(scan, pieces) and not work.pool.alone
+    return [replace(piece, apart=True) for piece in pieces] if apart else pieces
+
+
+def _is_whole(scan: Scan, pieces: Sequence[Piece]) -> bool:
+    return sum(len(piece.span.pts) for piece in pieces) == len(scan.pts)
+
+
+def _parts(scan: Scan, pieces: Sequence[Piece], recipe: Recipe, work: Work) -> Iterator[_Coding | Written]:
     if work.pool.alone:
-        return (_Coding(piece, recipe) for piece in pieces)
+        # one decoder goes through all pieces of a whole video, so that nothing rests on where they start
+        straight = _straight(scan) if _is_whole(scan, pieces) else None
+        return (_Coding(piece, recipe, straight) for piece in pieces)
     calls = [(write_piece, piece, recipe, work.folder / f"part-{piece.span.index}") for piece in pieces]
     return work.pool.in_order(calls)
+
+
+def _straight(scan: Scan, threads: int = 1) -> Iterator[VideoFrame]:
+    return decode_span(scan.source, 0, scan.packets, scan.pts, threads, whole=True)
+
+
+def _check_apart(scan: Scan, as_read: NDArray[np.uint64], work: Work) -> None:
+    """VerificationError unless what was decoded in pieces is what decoding from the start gives."""
+    frames = _straight(scan, min(work.pool.workers, cores()))
+    for index, frame in enumerate(work.progress.over(frames, "check", len(as_read))):
+        if frame_digest(frame) != as_read[index]:
+            raise VerificationError(f"frame {index} decodes to other samples from the middle of the stream")
 
 
 @dataclass(frozen=True)
@@ -120,6 +152,7 @@ class Written:
     packets: Packets = field(repr=False)
     extradata: bytes
     digests: NDArray[np.uint64] = field(repr=False)
+    as_read: NDArray[np.uint64] = field(repr=False)
     seconds: dict[str, float]
 
     def __iter__(self) -> Iterator[Coded]:
@@ -140,7 +173,8 @@ def write_piece(piece: Piece, recipe: Recipe, path: Path) -> Written:
                 out.flush()
             except OSError as error:
                 raise OutputError(f"a part cannot be written: {error.strerror}") from None
-    return Written(path, np.array(rows, PACKET), coding.extradata, coding.digests, coding.seconds)
+    table = np.array(rows, PACKET)
+    return Written(path, table, coding.extradata, coding.digests, coding.as_read, coding.seconds)
 
 
 def _writable(path: Path) -> BinaryIO:
@@ -153,21 +187,26 @@ def _writable(path: Path) -> BinaryIO:
 class _Coding:
     """A piece being coded: iterating decodes its frames, transforms them, and gives packets as they come.
 
-    ``digests`` (of the frames as they were coded, if the piece asks for them) and ``seconds`` are complete
-    when the iteration is.
+    ``digests`` (of the frames as they were coded, if the piece asks for them), ``as_read`` (of the same
+    before the transform, if the piece is decoded apart) and ``seconds`` are complete when the iteration is.
     """
 
-    def __init__(self, piece: Piece, recipe: Recipe) -> None:
+    def __init__(self, piece: Piece, recipe: Recipe, straight: Iterator[VideoFrame] | None = None) -> None:
         piece.make_room()
-        self._piece, self._clock = piece, Clock()
+        self._piece, self._straight, self._clock = piece, straight, Clock()
         self._coder = recipe.coder(piece.source, piece.span, piece.packets)
-        self._digests: list[int] = []
-        self._times: list[int] = []
+        self._written: list[int] = []
+        self._read: list[int] = []
+        self._packets = 0
         self.extradata = self._coder.extradata
 
     @property
     def digests(self) -> NDArray[np.uint64]:
-        return np.array(self._digests, np.uint64)
+        return np.array(self._written, np.uint64)
+
+    @property
+    def as_read(self) -> NDArray[np.uint64]:
+        return np.array(self._read, np.uint64)
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -176,36 +215,41 @@ class _Coding:
     def __iter__(self) -> Iterator[Coded]:
         clock = self._clock
         clock.start()
-        for number, frame in enumerate(self._piece.as_they_were(self._coder.on_packet)):
+        for number, frame in enumerate(self._frames()):
             clock.lap("decode")
             packets = self._through(number, frame)
             yield from packets
             clock.start()
         del frame
-        packets = self._noted(self._coder.finish())
+        packets = self._counted(self._coder.finish())
         yield from packets
-        self._check_times()
+        self._check_count()
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        if self._straight is None:
+            return self._piece.as_they_were(self._coder.on_packet)
+        return islice(self._straight, len(self._piece.span.pts))
 
     def _through(self, number: int, frame: VideoFrame) -> list[Coded]:
         piece, clock = self._piece, self._clock
         if number == 0:
             check_format(frame)
-        if piece.transform is not None and piece.transform(number, frame):
-            clock.lap("embed")
-        if piece.digest:
-            self._digests.append(frame_digest(frame))
+        if piece.apart:
+            self._read.append(frame_digest(frame))
             clock.lap("digest")
-        return self._noted(self._coder.put(frame))
+        changed = piece.transform is not None and piece.transform(number, frame)
+        clock.lap("embed")
+        if piece.digest:
+            self._written.append(frame_digest(frame) if changed or not piece.apart else self._read[-1])
+            clock.lap("digest")
+        return self._counted(self._coder.put(frame))
 
-    def _noted(self, packets: list[Coded]) -> list[Coded]:
+    def _counted(self, packets: list[Coded]) -> list[Coded]:
         self._clock.lap("encode")
-        self._times += [row[0] for row, _ in packets]
+        self._packets += len(packets)
         return packets
 
-    def _check_times(self) -> None:
-        span = self._piece.span
-        if not np.array_equal(np.sort(self._times), span.pts):
-            raise VerificationError(
-                f"part {span.index}: {len(span.pts)} frames were coded as {len(self._times)} packets "
-                "with other times"
-            )
+    def _check_count(self) -> None:
+        frames = len(self._piece.span.pts)
+        if self._packets != frames:
+            raise VerificationError(f"the encoder gave {self._packets} frames for {frames}")

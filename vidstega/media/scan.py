@@ -18,6 +18,7 @@ from av.packet import Packet
 
 from vidstega import h264
 from vidstega.errors import InputError
+from vidstega.media.fields import Pairs, h264_fields, mpeg2_fields
 from vidstega.media.open import best_video, codec_name, is_cover_art, packets_of, reading, solid
 from vidstega.media.source import (
     DISCARD,
@@ -35,6 +36,7 @@ from vidstega.media.source import (
     Source,
     StreamInfo,
 )
+from vidstega.media.starts import Starts
 from vidstega.media.tags import check_not_encrypted, tags_of
 
 MAX_PIXELS = 1 << 26  # 8192 x 8192; a file that claims more is taken for hostile
@@ -56,7 +58,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         _check_look(look, Path(path), stream.codec_context.name)
         codec, extradata = codec_name(stream), stream.codec_context.extradata
         sets = h264.ParameterSets.parse(extradata) if codec == "h264" and extradata else None
-        collector = _Collector(codec, sets, digest and copied)
+        collector = _Collector(codec, stream.codec_context, sets, digest and copied)
         others = _collect(container, stream, collector, digest)
         packets = collector.table()
         if not len(packets):
@@ -168,8 +170,9 @@ def _describe(stream: Any, carrying: int, tags: dict[int, str]) -> StreamInfo:
 class _Collector:
     """Builds the packet table, and for H.264 the parameter sets seen in band."""
 
-    def __init__(self, codec: str, sets: h264.ParameterSets | None, digest: bool) -> None:
+    def __init__(self, codec: str, context: Any, sets: h264.ParameterSets | None, digest: bool) -> None:
         self._codec, self._digest, self._extra = codec, digest, sets
+        self._starts, self._pairs = Starts(codec, context), Pairs()
         self._length_size = sets.length_size if sets else 0
         self._sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
         self._pps: dict[bytes, None] = dict.fromkeys(sets.pps if sets else ())
@@ -186,7 +189,7 @@ class _Collector:
             if self._digest:
                 digest = _short_digest(h264_essence(data, self._length_size))
         else:
-            flags |= _hidden(self._codec, packet) | (SAFE if flags & KEY else 0)
+            flags |= self._hidden(packet) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
             if self._digest:
                 digest = _short_digest(packet)
         times = (NO_TIME if t is None else t for t in (packet.pts, packet.dts))
@@ -194,6 +197,11 @@ class _Collector:
         self._rows.append((*times, packet.duration or 0, pos, digest, packet.size, flags))
         if len(self._rows) == _CHUNK:
             self._flush()
+
+    def _hidden(self, packet: Packet[Any]) -> int:
+        if self._codec == "mpeg2video":
+            return HIDDEN if self._pairs.completed_by(mpeg2_fields(bytes(packet))) else 0
+        return _hidden(self._codec, packet)
 
     def _flush(self) -> None:
         self._chunks.append(np.array(self._rows, PACKET))
@@ -217,7 +225,16 @@ class _Collector:
             elif nal_type == h264.NAL_SEI and flags & KEY:
                 safe = safe or h264.recovers_at_once(nal)
         alone = bool(first) and not h264.is_reference(first)
+        if first and self._completes(data):
+            return HIDDEN
         return (IDR if idr else 0) | (SAFE if safe and flags & KEY else 0) | (NONREF if alone else 0)
+
+    def _completes(self, data: bytes) -> bool:
+        """Whether a packet is but the second field of a picture, and so shows nothing of its own."""
+        sps = h264.parse_sps(next(reversed(self._sps))) if self._sps else None
+        if sps is None or sps.frame_mbs_only:
+            return False
+        return self._pairs.completed_by(h264_fields(data, self._length_size, sps))
 
 
 class _Running:

@@ -22,6 +22,7 @@ class Span:
     pts : times of the frames wanted, in order
     replaced : packets [start, stop) that new ones stand for
     alone : whether the only frame wanted needs no other to be decoded, and nothing is predicted from it
+    written : times the frames get where those are not `pts`, as a container does not take these
     """
 
     index: int
@@ -30,12 +31,14 @@ class Span:
     pts: NDArray[np.int64] = field(repr=False)
     replaced: tuple[int, int] = (0, 0)
     alone: bool = False
+    written: NDArray[np.int64] | None = field(repr=False, default=None)
 
 
 def segments(scan: Scan, least: int) -> Iterator[Span]:
     """Cut the whole video at packets that decoding can start at, `least` frames or more apart.
 
-    Frames of an open group that are shown before its key frame belong to the segment before.
+    Frames of an open group that are shown before its key frame belong to the segment before. Where it took
+    decoding from the start to know what is shown, the whole is one segment.
     """
     packets, pts = scan.packets, scan.pts
     shown_at = packets["pts"]
@@ -53,11 +56,14 @@ def segments(scan: Scan, least: int) -> Iterator[Span]:
 def _cuts(scan: Scan, least: int) -> tuple[list[int], list[int]]:
     """First packets of the segments, and the numbers of their first frames."""
     pts = scan.pts
-    keys = np.flatnonzero((scan.packets["flags"] & SAFE != 0) & scan.shown)
     starts, cuts = [0], [0]
-    for key in keys[1:]:
+    if scan.source.as_decoded:
+        return starts, cuts
+    keys = np.flatnonzero((scan.packets["flags"] & SAFE != 0) & scan.shown)
+    for key in keys[keys > 0]:
         at = int(np.searchsorted(pts, scan.packets["pts"][key]))
-        if at - cuts[-1] >= least:
+        shared = at + 1 < len(pts) and pts[at] == pts[at + 1]
+        if at - cuts[-1] >= least and not shared:
             starts.append(int(key))
             cuts.append(at)
     if len(cuts) > 1 and len(pts) - cuts[-1] < least // 2:

@@ -86,6 +86,8 @@ class Source:
     time_base: Fraction
     rate: Fraction
     look: Look
+    as_decoded: bool = False
+    """Whether the packet table was corrected by decoding: packets get its times, and damage is as it is."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -129,6 +131,8 @@ class Scan:
     streams : all streams of the file
     sets : its parameter sets, if it is H.264
     digests : per other stream one digest of its packets' essence, in order; empty unless asked for
+    joins : what was added to the times from each place on where they went back, in order (see `media.census`)
+    notes : what was found out by decoding and is worth telling
     """
 
     source: Source
@@ -136,6 +140,8 @@ class Scan:
     streams: tuple[StreamInfo, ...]
     sets: InBand = field(repr=False, default=InBand())
     digests: dict[int, int] = field(repr=False, default_factory=dict)
+    joins: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def path(self) -> Path:

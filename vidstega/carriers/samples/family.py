@@ -25,7 +25,7 @@ from vidstega.carriers.samples.plan import (
     stretches_of,
 )
 from vidstega.carriers.samples.tasks import CarryIn, CarryOut, read_stretch
-from vidstega.errors import CapacityError, InputError, PayloadError, UnsupportedError
+from vidstega.errors import CapacityError, InputError, PayloadError, UnsupportedError, VerificationError
 from vidstega.media.compare import Promise
 from vidstega.media.decode import DecodeError
 from vidstega.media.rewrite import piece_of, rewrite
@@ -83,7 +83,7 @@ class Samples(Carrier):
             done = rewrite(scan, target, pieces, plan.recipe, work)
         except DecodeError as error:
             raise Failure(error, plan.mode, at=error.first) from None
-        except UnsupportedError as error:
+        except (UnsupportedError, VerificationError) as error:
             raise Failure(error, plan.mode) from None
         return Written(done.left_out, done.digests, done.seconds)
 

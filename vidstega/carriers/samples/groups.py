@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from vidstega import h264
 from vidstega.errors import InputError, UnsupportedError
+from vidstega.media.census import goes_back, misses_times
 from vidstega.media.source import DISCARD, IDR, KEY, NO_TIME, NONREF, SAFE, Packets, Scan
 
 CAN_SPLICE = "it has pictures that no others depend on"
@@ -38,6 +39,8 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
         return "frames have no timestamp"
     if (scan.packets["flags"] & DISCARD).any():
         return "an edit list hides frames"
+    if scan.source.as_decoded or goes_back(scan):
+        return "its packets do not say what is shown when"
     if misses_times(scan):
         return "AVI does not say when B-frames are shown"
     if not any(len(group.tails) or len(group.alone) for group in groups_of(scan)):
@@ -57,21 +60,8 @@ def check_transcodable(scan: Scan) -> None:
     """Refuse by name what a transcode would not bring back as it was."""
     if scan.source.look.has_alpha:
         raise UnsupportedError(f"{scan.path} has an alpha channel that its decoder drops; it would be lost")
-    if misses_times(scan) or (scan.packets["pts"][scan.shown] == NO_TIME).any():
-        raise UnsupportedError(
-            f"{scan.path} does not say when its frames are shown; make timestamps first, "
-            "e.g. with: ffmpeg -fflags +genpts -i IN -c copy OUT.mkv"
-        )
-    pts = scan.pts
-    if not len(pts):
+    if not len(scan.pts):
         raise InputError(f"{scan.path} shows no frame")
-    if (np.diff(pts) <= 0).any():
-        raise UnsupportedError(f"{scan.path} shows several frames at one time")
-
-
-def misses_times(scan: Scan) -> bool:
-    """Whether the times of packets are those of decoding, though frames are shown in another order."""
-    return scan.format == "avi" and scan.source.reorder > 0
 
 
 @dataclass(frozen=True)
@@ -131,8 +121,7 @@ def groups_of(scan: Scan) -> Iterator[Group]:
     shared = times[same] > 1  # the times that frames would be told apart by
     shared_before = np.concatenate([[0], np.cumsum(shared)])
     starts = np.flatnonzero(flags & (SAFE | KEY) == SAFE | KEY)
-    if not len(starts) or starts[0] != 0 or not flags[0] & IDR:
-        return
+    starts = starts[np.searchsorted(starts, _first(flags & IDR != 0)) :]  # before it nothing need decode
     before = np.concatenate([[np.iinfo(np.int64).min], np.maximum.accumulate(pts)])
     after = np.concatenate([np.minimum.accumulate(pts[::-1])[::-1], [np.iinfo(np.int64).max]])
     can_cut = before <= after  # before[m]: latest shown of packets [0, m); after[m]: earliest of [m, end)
@@ -147,6 +136,10 @@ def groups_of(scan: Scan) -> Iterator[Group]:
         tails = np.flatnonzero(can_cut[within] & clear & free)
         alone = np.flatnonzero(lonely[within] & (pts[within] > pts[start]))
         yield Group(int(start), int(stop), start + tails, start + alone)
+
+
+def _first(mask: NDArray[np.bool_]) -> int:
+    return int(mask.argmax()) if mask.any() else len(mask)
 
 
 def _takes_stand_ins(scan: Scan) -> bool:

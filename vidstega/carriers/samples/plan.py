@@ -6,7 +6,7 @@ Pure functions and frozen values; no file is opened here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ from vidstega.media.decode import frame_size
 from vidstega.media.encode import lossless_for
 from vidstega.media.segments import Span, segments
 from vidstega.media.source import Scan
+from vidstega.media.times import NEEDS_EACH_ITS_OWN, told_apart
 
 SEGMENT_FRAMES = 24
 """A segment of a transcode is at least so long, if the key frames allow."""
@@ -118,9 +119,12 @@ def stretches_of(scan: Scan, bands: Bands, carrying: int, frame_bytes: int) -> t
 
 def promise_of(scan: Scan, stretches: Sequence[Stretch], *, spliced: bool) -> Promise:
     """What may differ where these stretches carry."""
-    carrying = np.concatenate([s.span.pts[: s.carrying] for s in stretches])
+    carrying = np.zeros(len(scan.pts), bool)
+    for stretch in stretches:
+        at = int(np.searchsorted(scan.pts, stretch.span.pts[0]))
+        carrying[at : at + stretch.carrying] = True
     packets = _replaced(stretches, len(scan.packets)) if spliced else None
-    return Promise(packets, np.isin(scan.pts, carrying))
+    return Promise(packets, carrying)
 
 
 def _replaced(stretches: Sequence[Stretch], packets: int) -> NDArray[np.bool_]:
@@ -230,7 +234,7 @@ def _transcode(scan: Scan, bands: Bands, wish: Wish, most: int, reason: str) -> 
     carrying = frames if wish.spread == "all" else fewest
     frame_bytes = bands.fit(wish.stream_bytes, [carrying], most)
     assert frame_bytes is not None
-    stretches = stretches_of(scan, bands, carrying, frame_bytes)
+    stretches = _timed(stretches_of(scan, bands, carrying, frame_bytes), scan, wish.container)
     coded_bytes = round(frames * frame_size(scan) * LOSSLESS_RATIO)
     return SamplesPlan(
         mode="transcode",
@@ -248,6 +252,16 @@ def _transcode(scan: Scan, bands: Bands, wish: Wish, most: int, reason: str) -> 
         frame_bytes=frame_bytes,
         recipe=Encoding(wish.container, lossless_for(scan.source.pix_fmt, scan.size, wish.container)),
     )
+
+
+def _timed(stretches: tuple[Stretch, ...], scan: Scan, container: str) -> tuple[Stretch, ...]:
+    """The stretches with frames of one time told apart, if the container needs it."""
+    if container not in NEEDS_EACH_ITS_OWN or (np.diff(scan.pts) > 0).all():
+        return stretches
+    ends = np.cumsum([len(stretch.span.pts) for stretch in stretches])[:-1]
+    times = np.split(told_apart(scan.pts, scan.source.time_base), ends)
+    pairs = zip(stretches, times, strict=True)
+    return tuple(replace(one, span=replace(one.span, written=written)) for one, written in pairs)
 
 
 def _alpha(bands: Bands, frame_bytes: int) -> float:
