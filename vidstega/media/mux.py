@@ -12,34 +12,23 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import av
 import av.error
-import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
-from vidstega.media.coders import Coded, Encoding, RawPictures, Recipe
-from vidstega.media.decode import display_matrix
-from vidstega.media.encode import configure, describe
+from vidstega.media.coders import Coded, Encoding, Recipe
+from vidstega.media.mend import mend
 from vidstega.media.open import is_cover_art, packets_of, reading
 from vidstega.media.scan import headers_tell
 from vidstega.media.source import KEY, NO_TIME, Scan
 from vidstega.media.times import continued
+from vidstega.media.tracks import ISO, MUXERS, Added, Adder
 
-_CONTAINERS = {
-    ".mp4": "mp4",
-    ".m4v": "mp4",
-    ".mov": "mov",
-    ".mkv": "matroska",
-    ".webm": "webm",
-    ".ts": "mpegts",
-    ".flv": "flv",
-}
 # libav's interleaver holds packets until every stream has one, for ten seconds if left alone.
 _INTERLEAVE_US = 500_000
 
@@ -47,12 +36,13 @@ _INTERLEAVE_US = 500_000
 def container_of(path: Path) -> str:
     """The container an output's extension asks for."""
     try:
-        return _CONTAINERS[path.suffix.lower()]
+        muxer = MUXERS[path.suffix.lower()]
     except KeyError:
         raise ParameterError(
             f"{path.name}: the extension {path.suffix or '(none)'} says no container that can be written; "
-            f"use one of {' '.join(_CONTAINERS)}"
+            f"use one of {' '.join(MUXERS)}"
         ) from None
+    return "mp4" if muxer in ("3gp", "3g2") else muxer
 
 
 def _as_attachment(container: str, stream: Any) -> bool:
@@ -68,27 +58,6 @@ def _is_chapter_track(container: str, stream: Any, source: InputContainer) -> bo
         and stream.name == "bin_data"
         and bool(source.chapters())
     )
-
-
-def _holds(container: str, stream: Any) -> bool:
-    if is_cover_art(stream) and container != "mp4":
-        return False  # it would come back as a second video
-    try:
-        with av.open(BytesIO(), "w", format=container) as trial:
-            _add_copy(trial, stream)
-            trial.start_encoding()
-    except (av.error.FFmpegError, ValueError):
-        return False
-    return True
-
-
-def _add_copy(output: OutputContainer, stream: Any) -> Any:
-    copy = output.add_stream_from_template(stream, opaque=True)
-    copy.metadata.update(stream.metadata)
-    copy.disposition = stream.disposition
-    if stream.time_base:
-        copy.time_base = stream.time_base
-    return copy
 
 
 def mux(
@@ -119,18 +88,22 @@ def mux(
     container = recipe.container
     with reading(scan.path, known_stream=_known_stream(scan, recipe)) as source:
         with _writing(container):
-            output = _open_output(target, container, source, scan)
-            copies = _streams(source, output, scan, recipe)
+            output = _open_output(target, source, scan)
+            adder = Adder(source, output, scan, target)
+            copies = _streams(adder, source, output, scan, recipe)
             output.metadata.update(source.metadata)
+            if adder.has_timecode:
+                _drop_timecodes(output)
             output.set_chapters(source.chapters())
             output.start_encoding()
-        wanted = {index for index, copy in copies.items() if copy is not None}
+        added = {index: one for index, one in copies.items() if one is not None}
+        streams = {index: one.stream for index, one in added.items()}
         try:
-            for item in _merge(source, scan, wanted, parts, progress):
+            for item in _merge(source, scan, set(added), parts, progress):
                 if isinstance(item, Packet):
-                    item.stream = copies[item.stream_index]
+                    item.stream = streams[item.stream_index]
                 else:
-                    item = _new_packet(item, copies[scan.index], scan.source.time_base)
+                    item = _new_packet(item, streams[scan.index], scan.source.time_base)
                 with _writing(container):
                     output.mux_one(item)
         except BaseException:
@@ -139,6 +112,7 @@ def mux(
             raise
         with _writing(container):
             output.close()
+            mend(target, list(added.values()), adder.movie)
     return {info.index for info in scan.streams} - set(copies)
 
 
@@ -161,17 +135,28 @@ def _writing(container: str) -> Iterator[None]:
         raise OutputError(f"the output cannot be written: {os.strerror(error.errno)}") from None
 
 
-def _open_output(target: Path, container: str, source: InputContainer, scan: Scan) -> OutputContainer:
-    options = {"max_interleave_delta": str(_INTERLEAVE_US)}
-    if container in ("mp4", "mov"):
+def _open_output(target: Path, source: InputContainer, scan: Scan) -> OutputContainer:
+    muxer = MUXERS[target.suffix.lower()]
+    # "unofficial": what is spherical, and the way of Dolby Vision
+    options = {"max_interleave_delta": str(_INTERLEAVE_US), "strict": "unofficial"}
+    if muxer in ISO:
         options["movie_timescale"] = str(_movie_timescale(source, scan))
         if _has_keyed_tags(source):
             options["movflags"] = "use_metadata_tags"
-    if container == "mpegts":
+    if muxer == "mpegts":
         options["mpegts_copyts"] = "1"
-    output = av.open(str(target), "w", format=container, options=options, metadata_errors="ignore")
+        if target.suffix.lower() in (".mts", ".m2ts"):
+            options["mpegts_m2ts_mode"] = "1"
+    output = av.open(str(target), "w", format=muxer, options=options, metadata_errors="ignore")
     output.flags |= av.container.Flags.bitexact.value  # type: ignore[operator]  # no random ids: equal input, equal bytes
     return output
+
+
+def _drop_timecodes(output: OutputContainer) -> None:
+    """A track tells the time code; from a tag libav would make another."""
+    for holder in (output, *output.streams):
+        for key in [key for key in holder.metadata if key.lower() == "timecode"]:
+            del holder.metadata[key]
 
 
 def _has_keyed_tags(source: InputContainer) -> bool:
@@ -188,35 +173,24 @@ def _movie_timescale(source: InputContainer, scan: Scan) -> int:
     return common if common < 1 << 31 else scan.source.time_base.denominator
 
 
-def _streams(source: InputContainer, output: OutputContainer, scan: Scan, recipe: Recipe) -> dict[int, Any]:
+def _streams(
+    adder: Adder, source: InputContainer, output: OutputContainer, scan: Scan, recipe: Recipe
+) -> dict[int, Added | None]:
     """By index: the output's stream, or None where the content travels by other means than packets."""
-    copies: dict[int, Any] = {}
+    copies: dict[int, Added | None] = {}
     container = recipe.container
     for stream in source.streams:
         if stream.index == scan.index:
-            copies[stream.index] = _add_carrying(output, stream, scan, recipe)
-        elif _holds(container, stream):
-            copies[stream.index] = _add_copy(output, stream)
+            known = _known_stream(scan, recipe) is not None
+            copies[stream.index] = adder.carrying(stream, recipe, known)
+        elif _is_chapter_track(container, stream, source):
+            copies[stream.index] = None
         elif _as_attachment(container, stream):
             _attach(output, scan.path, stream.index)
             copies[stream.index] = None
-        elif _is_chapter_track(container, stream, source):
-            copies[stream.index] = None
+        elif (added := adder.other(stream)) is not None:
+            copies[stream.index] = added
     return copies
-
-
-def _add_carrying(output: OutputContainer, stream: Any, scan: Scan, recipe: Recipe) -> Any:
-    if isinstance(recipe, Encoding):
-        return _add_coded(output, stream, scan, recipe)
-    if not _holds(recipe.container, stream):
-        raise UnsupportedError(f"{recipe.container} cannot hold this {scan.codec} video; use .mkv")
-    copy = _add_copy(output, stream)
-    if isinstance(recipe, RawPictures):
-        copy.codec_context.extradata = recipe.extradata
-    if _known_stream(scan, recipe) is not None:  # and so not looked into
-        describe(copy.codec_context, scan.source)
-        copy.codec_context.reorder_depth = scan.source.reorder
-    return copy
 
 
 def _attach(output: OutputContainer, path: Path, index: int) -> None:
@@ -224,17 +198,6 @@ def _attach(output: OutputContainer, path: Path, index: int) -> None:
         picture = next(packet for packet in source.demux(source.streams[index]) if packet.size)
         kind = {"mjpeg": "jpeg"}.get(codec := source.streams[index].codec_context.name, codec)
         output.add_attachment(f"cover.{kind}", f"image/{kind}", bytes(picture))
-
-
-def _add_coded(output: OutputContainer, stream: Any, scan: Scan, recipe: Encoding) -> Any:
-    coded: Any = output.add_stream(recipe.lossless.codec, rate=scan.source.rate)
-    configure(coded.codec_context, scan.source, recipe.lossless)
-    coded.time_base = scan.source.time_base
-    coded.metadata.update({k: v for k, v in stream.metadata.items() if k.lower() != "encoder"})
-    coded.disposition = stream.disposition
-    if (matrix := display_matrix(scan)) is not None:
-        coded.set_display_matrix(np.frombuffer(matrix, "<i4").tolist())
-    return coded
 
 
 def _merge(

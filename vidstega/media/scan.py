@@ -73,7 +73,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
             codec,
             stream.time_base or Fraction(1, 1000),
             stream.average_rate or Fraction(25),
-            replace(look, has_alpha=alpha),
+            replace(look, has_alpha=alpha, aspect=stream.sample_aspect_ratio or look.aspect),
         )
         tags = tags_of(container)
         streams = tuple(_describe(s, stream.index, tags) for s in container.streams)

@@ -1,0 +1,204 @@
+"""Headers of MP4 and MOV files as trees of boxes (ISO/IEC 14496-12), to be read, changed and packed again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO
+
+_PARENTS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"gmhd", b"tref", b"udta", b"edts"}
+_HEADS = {b"stsd": 8}
+"""Boxes that hold boxes after so many bytes of their own."""
+_VIDEO_ENTRY, _SOUND_ENTRY = 78, 28
+MEDIA_HEADERS = (b"vmhd", b"smhd", b"nmhd", b"sthd", b"hmhd", b"gmhd")
+_MOST_BYTES = 1 << 28
+_SOUND_VERSION = slice(8, 10)
+
+
+@dataclass
+class Box:
+    """A box: its four letters, bytes of its own, the boxes in it, and what QuickTime ends some with."""
+
+    kind: bytes
+    data: bytes = field(repr=False, default=b"")
+    children: list[Box] = field(repr=False, default_factory=list)
+    tail: bytes = field(repr=False, default=b"")
+
+    def pack(self) -> bytes:
+        """As it stands in a file."""
+        body = self.data + b"".join(child.pack() for child in self.children) + self.tail
+        return (8 + len(body)).to_bytes(4, "big") + self.kind + body
+
+    def all(self, kind: bytes) -> list[Box]:
+        """Those of its children that are of a kind."""
+        return [child for child in self.children if child.kind == kind]
+
+    def get(self, *path: bytes) -> Box | None:
+        """The first box along a path of kinds, if there is one."""
+        box: Box | None = self
+        for kind in path:
+            box = None if box is None else next(iter(box.all(kind)), None)
+        return box
+
+    def put(self, box: Box) -> None:
+        """Let a box take the place of the first of its kind, or come last."""
+        kinds = [child.kind for child in self.children]
+        if box.kind in kinds:
+            self.children[kinds.index(box.kind)] = box
+        else:
+            self.children.append(box)
+
+    def drop(self, *kinds: bytes) -> None:
+        """Take children of these kinds away."""
+        self.children = [child for child in self.children if child.kind not in kinds]
+
+
+def parse(data: bytes, parent: bytes = b"moov", handler: bytes = b"") -> list[Box]:
+    """The boxes that stand one after another in `data`; what makes no sense ends them."""
+    boxes, at = [], 0
+    while at + 8 <= len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if size < 8 or at + size > len(data):
+            break
+        boxes.append(_box(kind, data[at + 8 : at + size], parent, handler))
+        if kind == b"hdlr" and parent == b"mdia":  # QuickTime has another beside the samples
+            handler = boxes[-1].data[8:12]
+        at += size
+    return boxes
+
+
+def _box(kind: bytes, body: bytes, parent: bytes, handler: bytes) -> Box:
+    own = _own_bytes(kind, body, parent, handler)
+    if own is None:
+        return Box(kind, body)
+    box = Box(kind, body[:own], parse(body[own:], kind, handler))
+    box.tail = body[own + sum(len(child.pack()) for child in box.children) :]
+    return box if box.tail in (b"", bytes(4)) else Box(kind, body)  # not boxes after all
+
+
+def _own_bytes(kind: bytes, body: bytes, parent: bytes, handler: bytes) -> int | None:
+    """Bytes before the children of a box, None if it has none."""
+    if parent == b"stsd":
+        if handler == b"soun":
+            return _SOUND_ENTRY if body[_SOUND_VERSION] == b"\0\0" else None
+        return _VIDEO_ENTRY if handler == b"vide" else None
+    if parent == b"tref":
+        return None
+    return 0 if kind in _PARENTS else _HEADS.get(kind)
+
+
+def top_level(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, place and size of each box of a file, without reading what is in them."""
+    end = file.seek(0, os.SEEK_END)
+    at = 0
+    while at + 8 <= end:
+        file.seek(at)
+        head = file.read(16)
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        size = size or end - at
+        if size < 8 or at + size > end:
+            return
+        yield head[4:8], at, size
+        at += size
+
+
+def read_movie(path: str | os.PathLike[str]) -> Box | None:
+    """The header of an MP4 or MOV file, None if there is none that can be read whole."""
+    with Path(path).open("rb") as file:
+        found = _find_movie(file)
+        return None if found is None else _read_at(file, *found)
+
+
+def is_quicktime(path: Path) -> bool:
+    """Whether a file is of QuickTime's own kind, which describes some things otherwise."""
+    with path.open("rb") as file:
+        return file.read(12)[8:] == b"qt  "
+
+
+def parse_movie(data: bytes) -> Box | None:
+    """The header of a file that is in memory."""
+    return next((box for box in parse(data) if box.kind == b"moov"), None)
+
+
+def write_movie(path: Path, movie: Box) -> bool:
+    """Put a changed header in the place of a file's own; False where that is not its last box."""
+    with path.open("r+b") as file:
+        found = _find_movie(file)
+        if found is None or sum(found) != file.seek(0, os.SEEK_END):
+            return False
+        file.seek(found[0])
+        file.write(movie.pack())
+        file.truncate()
+    return True
+
+
+def _find_movie(file: BinaryIO) -> tuple[int, int] | None:
+    return next(((at, size) for kind, at, size in top_level(file) if kind == b"moov"), None)
+
+
+def _read_at(file: BinaryIO, at: int, size: int) -> Box | None:
+    if size > _MOST_BYTES:
+        return None
+    file.seek(at)
+    return next(iter(parse(file.read(size))), None)
+
+
+# -- tracks ---------------------------------------------------------------------------------------------
+
+
+def tracks(movie: Box) -> list[Box]:
+    """The tracks of a movie, in the order that FFmpeg numbers their streams."""
+    return movie.all(b"trak")
+
+
+def track_id(track: Box) -> int:
+    """A track's number, which other tracks know it by."""
+    head = track.get(b"tkhd")
+    at = 0 if head is None else 12 if head.data[:1] == b"\0" else 20
+    return 0 if head is None else int.from_bytes(head.data[at : at + 4], "big")
+
+
+def handler(track: Box) -> bytes:
+    """What kind of media a track is of: b"vide", b"soun", b"meta", ..."""
+    box = track.get(b"mdia", b"hdlr")
+    return b"" if box is None else box.data[8:12]
+
+
+def sample_entries(track: Box) -> list[Box]:
+    """The descriptions of a track's samples."""
+    box = track.get(b"mdia", b"minf", b"stbl", b"stsd")
+    return [] if box is None else box.children
+
+
+def media_header(track: Box) -> Box | None:
+    """The box that says what kind of media a track has."""
+    information = track.get(b"mdia", b"minf")
+    children = [] if information is None else information.children
+    return next((box for box in children if box.kind in MEDIA_HEADERS), None)
+
+
+def shown_as(track: Box) -> bytes:
+    """How a track is presented: from its layer to its height, with group, volume and matrix (8.3.2)."""
+    head = track.get(b"tkhd")
+    return b"" if head is None else head.data[-52:]
+
+
+def show_as(track: Box, other: Box) -> None:
+    """Let a track be presented as another is, and be enabled if that one is."""
+    head, how = track.get(b"tkhd"), shown_as(other)
+    if head is not None and len(how) == 52:
+        flags = other.children[0].data[1:4] if other.children[0].kind == b"tkhd" else head.data[1:4]
+        head.data = head.data[:1] + flags + head.data[4:-52] + how
+
+
+def widen(track: Box, aspect: Fraction) -> None:
+    """Let a track be shown as wide as samples of this aspect make it."""
+    head = track.get(b"tkhd")
+    if head is not None:
+        width = round(int.from_bytes(head.data[-8:-4], "big") * aspect)
+        head.data = head.data[:-8] + min(width, (1 << 32) - 1).to_bytes(4, "big") + head.data[-4:]
