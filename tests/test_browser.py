@@ -110,8 +110,9 @@ def test_chromium_plays_seeks_and_shows_the_same(
     )
     browser = subprocess.Popen(
         [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", url],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         seen = results.get(timeout=90)
     finally:

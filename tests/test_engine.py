@@ -126,9 +126,13 @@ def test_opening_a_file_by_its_headers_alone_changes_nothing(
 @pytest.mark.parametrize("suffix", [".mp4", ".ts"])
 def test_open_groups_take_a_picture_that_stands_in(tmp_path: Path, key: str, suffix: str) -> None:
     cover = make_cover(
-        tmp_path / f"open{suffix}", width=160, height=120, frames=60, gop_s=0.5,
+        tmp_path / f"open{suffix}",
+        width=160,
+        height=120,
+        frames=60,
+        gop_s=0.5,
         options={"x264-params": "open-gop=1:scenecut=0"},
-    )  # fmt: skip
+    )
     scan = scan_file(cover)
     keys = scan.packets["flags"][1:][scan.packets["flags"][1:] & KEY != 0]
     assert len(keys) and not (keys & IDR).any()
@@ -223,10 +227,14 @@ def test_other_codecs_are_transcoded(cover_vp9: Path, tmp_path: Path, key: str) 
 @pytest.mark.parametrize(
     ("pix_fmt", "codec", "suffix"),
     [
-        ("yuv420p10le", "libx265", ".mp4"), ("yuv422p", "ffv1", ".mp4"), ("yuv444p12le", "ffv1", ".mkv"),
-        ("gray", "ffv1", ".mkv"), ("gray16le", "ffv1", ".mkv"), ("yuva420p", "ffv1", ".mkv"),
+        ("yuv420p10le", "libx265", ".mp4"),
+        ("yuv422p", "ffv1", ".mp4"),
+        ("yuv444p12le", "ffv1", ".mkv"),
+        ("gray", "ffv1", ".mkv"),
+        ("gray16le", "ffv1", ".mkv"),
+        ("yuva420p", "ffv1", ".mkv"),
     ],
-)  # fmt: skip
+)
 def test_pixel_formats(tmp_path: Path, key: str, pix_fmt: str, codec: str, suffix: str) -> None:
     source = make_cover(
         tmp_path / "c.mkv", width=96, height=64, frames=5, pix_fmt=pix_fmt, codec=codec, bframes=0

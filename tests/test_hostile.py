@@ -267,9 +267,14 @@ def test_monochrome_h264(tmp_path: Path) -> None:
 
 def test_interlacing_is_kept_or_named(tmp_path: Path) -> None:
     cover = make_cover(
-        tmp_path / "fields.mp4", width=160, height=128, frames=24, gop_s=0.4, sound=False,
+        tmp_path / "fields.mp4",
+        width=160,
+        height=128,
+        frames=24,
+        gop_s=0.4,
+        sound=False,
         options={"x264-params": "interlaced=1:tff=1"},
-    )  # fmt: skip
+    )
     result = vidstega.embed(cover, tmp_path / "s.mp4", b"", key=KEY)
     flags = []
     for path in (cover, tmp_path / "s.mp4"):

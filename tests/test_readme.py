@@ -92,9 +92,13 @@ def test_another_container(stego: Path, tmp_path: Path, suffix: str) -> None:
 @requires_ffmpeg
 @pytest.mark.parametrize(
     "options",
-    ["-c copy -movflags +faststart", "-c copy -movflags frag_keyframe+empty_moov",
-     "-c copy -an -map_metadata -1", "-c:v copy -c:a mp3 -strict -2"],
-)  # fmt: skip
+    [
+        "-c copy -movflags +faststart",
+        "-c copy -movflags frag_keyframe+empty_moov",
+        "-c copy -an -map_metadata -1",
+        "-c:v copy -c:a mp3 -strict -2",
+    ],
+)
 def test_everything_but_the_video_changes(stego: Path, tmp_path: Path, options: str) -> None:
     ffmpeg(
         "-i", stego, *options.split(), out := tmp_path / "o.mkv" if "mp3" in options else tmp_path / "o.mp4"
