@@ -34,7 +34,7 @@ def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
     CapacityError, UnsupportedError
         If all of them are.
     """
-    scan, refusal = scan_file(cover), None
+    scan, refusal = scan_file(files.video_at(cover)), None
     asked = carriers.names() if method is None or method == AUTO else [method]
     rows: list[CapacityRow] = []
     for carrier in map(carriers.get, asked):
@@ -61,7 +61,7 @@ def _row(scan: Scan, carrier: Carrier, spread: Spread) -> CapacityRow:
 
 def probe(cover: PathLike) -> Probe:
     """What a file is, and whether it can be spliced and why not."""
-    scan = scan_file(cover)
+    scan = scan_file(files.video_at(cover))
     obstacle = splice_obstacle(scan)
     return Probe(
         path=Path(cover),
@@ -111,7 +111,7 @@ def estimate(
     if isinstance(payload_bytes, bool) or not isinstance(payload_bytes, int) or payload_bytes < 0:
         raise ParameterError(f"payload_bytes={payload_bytes!r} is no number of bytes; give 0 or more")
     wish = Wish(sealed_bytes(payload_bytes), check_spread(spread), _container(Path(cover)))
-    return estimate_embedding(scan_file(cover), wish, method, n_jobs=n_jobs, verify=verify)
+    return estimate_embedding(scan_file(files.video_at(cover)), wish, method, n_jobs=n_jobs, verify=verify)
 
 
 def estimate_embedding(
@@ -165,7 +165,7 @@ def frames(path: PathLike, start: int = 0, stop: int | None = None) -> Iterator[
     --------
     >>> lumas = [frame.luma.mean() for frame in vidstega.frames("holiday.mp4", 0, 10)]  # doctest: +SKIP
     """
-    scan = scan_file(path)
+    scan = scan_file(files.video_at(path))
     count = len(scan.pts)
     stop = count if stop is None else min(stop, count)
     if start < 0 or stop < 0:

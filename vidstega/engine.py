@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega import carriers, files, seal
+from vidstega import carriers, files, payloads, seal
 from vidstega.carriers import AUTO, Carrier
 from vidstega.carriers.base import Failure, Found, Plan, Spread, Wish, Written, check_spread
 from vidstega.clock import Clock
@@ -33,13 +32,13 @@ from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
 from vidstega.methods import Method
+from vidstega.payloads import Payload
 from vidstega.pool import Pool, Work
 from vidstega.progress import Progress, Report
 from vidstega.results import EmbedResult, ExtractResult, Verification
 from vidstega.seal import Key, Sealed
 
 PathLike = str | os.PathLike[str]
-Payload = bytes | bytearray | memoryview | PathLike | BinaryIO
 How = str | Method | Carrier
 
 _ATTEMPTS = 4  # by one carrier, each with another plan
@@ -90,23 +89,23 @@ def embed(
     """
     if verify not in (True, False, "full"):
         raise ParameterError(f'verify={verify!r} is none of True, False and "full"')
-    source, target, secret = Path(cover), Path(stego), Key(key)
+    source, target, secret = files.video_at(cover), Path(stego), Key(key)
     able = carriers.automatic() if method == AUTO else [carriers.get(method)]
+    output = files.Output(stego, overwrite, source, *payloads.files_of(payload))
     container, asked, pool = container_of(target), check_spread(spread), Pool(n_jobs)
-    files.check_target(source, target, overwrite)
     clock = Clock()
     with clock.stage("probe"):
         scan = scan_file(source, digest=bool(verify))
         cover_bytes = files.size_of(source)
-    with files.private_folder(target) as folder:
-        with clock.stage("seal"), _opened(payload) as data:
-            keys, most = secret.at(seal.new_salt()), _most(able, scan, asked)
-            sealed = seal.seal(data, folder / "payload", keys, compress=compress, most=most)
+    with output.folder() as folder:
         work = Work(pool, folder, Progress(progress), digest=bool(verify))
+        with clock.stage("seal"), payloads.opened(payload) as data:
+            keys, most = secret.at(seal.new_salt()), _most(able, scan, asked)
+            sealed = payloads.seal(data, keys, compress, most, work)
         wish = Wish(sealed.stream_bytes, asked, container)
         job = _Job(scan, cover_bytes, target, secret, sealed, verify, work, clock)
         result, finished = _by_the_first_able(able, job, wish)
-        files.publish(finished, target, overwrite)
+        output.publish(finished)
     for note in result.notes:
         warnings.warn(note, stacklevel=2)
     return result
@@ -215,29 +214,10 @@ def _check(carrier: Carrier, job: _Job, plan: Plan, written: Written, target: Pa
         if job.verify == "full":
             compare.compare_frames(job.scan, stego, plan.promise, job.work.progress)
     except (VerificationError, InputError, PayloadError) as error:
-        failure = VerificationError(f"{job.stego.name} would not read back as it should: {error}")
+        reason = "its payload is not found" if isinstance(error, PayloadError) else error
+        failure = VerificationError(f"{job.stego.name} would not read back as it should: {reason}")
         raise Failure(failure, plan.mode) from None
     return notes + compare.lost_tags(job.scan, stego, spliced=copied)
-
-
-@contextlib.contextmanager
-def _opened(payload: Payload) -> Iterator[BinaryIO]:
-    """The payload as a file."""
-    if isinstance(payload, bytes | bytearray | memoryview):
-        yield io.BytesIO(payload)
-    elif isinstance(payload, str | os.PathLike):
-        try:
-            file = Path(payload).open("rb")  # noqa: SIM115
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise InputError(f"the payload {payload} cannot be read: {reason}") from None
-        with file:
-            yield file
-    elif hasattr(payload, "read"):
-        yield payload
-    else:
-        kind = type(payload).__name__
-        raise ParameterError(f"the payload is a {kind}; give bytes, a path or a binary file")
 
 
 # -- extracting -----------------------------------------------------------------------------------------
@@ -284,11 +264,12 @@ def extract(
     ----------
     stego : path of a video that carries
     key : the key it was embedded with
-    out : file to stream the payload to; without it the payload is returned
+    out : file, pipe or device to stream the payload to once all of it is proved; without it the payload is
+        returned
     method : only if it was your own object
     n_jobs : workers, as for `embed`
     deep : try every key frame as the start, for a video that was cut or joined since
-    overwrite : replace an existing `out`
+    overwrite : replace an existing file `out`; pipes and devices are written to in any case
 
     Raises
     ------
@@ -302,21 +283,20 @@ def extract(
     >>> vidstega.extract("stego.mp4", key="correct horse")  # doctest: +SKIP
     b'meet at noon'
     """
-    target, secret, pool = None if out is None else Path(out), Key(key), Pool(n_jobs)
-    if target is not None:
-        files.check_target(Path(stego), target, overwrite)
-    scan = scan_file(stego)
+    source, secret, pool = files.video_at(stego), Key(key), Pool(n_jobs)
+    output = None if out is None else files.Output(out, overwrite, source, streams=True)
+    scan = scan_file(source)
     carrier, found = _locate(scan, secret, method, deep=deep)
-    with files.private_folder(target) as folder:
+    with files.private_folder(None) if output is None else output.folder() as folder:
         spool = folder / "sealed"
         _read(carrier, scan, found, spool, Work(pool, folder, Progress(progress)), stage="extract")
         with spool.open("rb") as file:
             unsealer = seal.unseal(file, found.keys, found.stream_bytes)
-            if target is None:
+            if output is None:
                 return b"".join(unsealer)
-            _write_out(unsealer, folder / "payload", target)
-        files.publish(folder / "payload", target, overwrite)
-    return ExtractResult(target, unsealer.payload_bytes, unsealer.digest)
+            _write_out(unsealer, folder / "payload")
+        output.publish(folder / "payload")
+    return ExtractResult(output.name, unsealer.payload_bytes, unsealer.digest)
 
 
 def _locate(scan: Scan, key: Key, method: How | None, *, deep: bool = False) -> tuple[Carrier, Found]:
@@ -347,12 +327,12 @@ def _read(
     return digests
 
 
-def _write_out(pieces: seal.Unsealer, path: Path, target: Path) -> None:
+def _write_out(pieces: seal.Unsealer, path: Path) -> None:
     try:
         with path.open("xb") as file:
             file.writelines(pieces)
     except OSError as error:
-        raise OutputError(f"{target.parent} cannot be written: {error.strerror}") from None
+        raise OutputError(f"{path.parent.parent} cannot be written: {error.strerror}") from None
 
 
 def _drained(spool: Path, found: Found) -> seal.Unsealer:
@@ -386,9 +366,9 @@ def verify(
     PayloadError
         If no payload can be read with this key.
     """
-    report, pool = Progress(progress), Pool(n_jobs)
-    before, after = scan_file(cover, digest=True), scan_file(stego, digest=True)
-    carrier, found = _locate(after, Key(key), method)
+    report, pool, secret = Progress(progress), Pool(n_jobs), Key(key)
+    before, after = (scan_file(files.video_at(one), digest=True) for one in (cover, stego))
+    carrier, found = _locate_in_the_second(before, after, secret, method)
     mode, promise = carrier.promise(before, after, found)
     copied = promise.packets is not None
     if copied and len(before.packets) != len(after.packets):
@@ -411,3 +391,23 @@ def verify(
         compared=tuple(compared),
         notes=tuple(notes),
     )
+
+
+def _locate_in_the_second(before: Scan, after: Scan, key: Key, method: How | None) -> tuple[Carrier, Found]:
+    if before.path.samefile(after.path):
+        raise InputError(f"{after.path} is given as the cover and as the stego; give two files")
+    try:
+        return _locate(after, key, method)
+    except PayloadError:
+        if not _carries(before, key, method):
+            raise
+        text = f"{before.path} carries a payload and {after.path} none; give the cover first, then the stego"
+        raise PayloadError(text) from None
+
+
+def _carries(scan: Scan, key: Key, method: How | None) -> bool:
+    try:
+        _locate(scan, key, method)
+    except PayloadError:
+        return False
+    return True

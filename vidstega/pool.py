@@ -6,6 +6,7 @@ threads, processes and clusters run them alike; what comes out does not depend o
 
 from __future__ import annotations
 
+import multiprocessing
 import secrets
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +17,7 @@ from typing import Any
 
 import joblib
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from joblib.parallel import LokyBackend, MultiprocessingBackend
 
 from vidstega.errors import OutputError, ParameterError
 from vidstega.progress import Progress
@@ -49,14 +51,18 @@ class Pool:
     @property
     def workers(self) -> int:
         """How many there are now."""
-        return int(joblib.effective_n_jobs(self._n_jobs))
+        return 1 if self._childless else int(joblib.effective_n_jobs(self._n_jobs))
 
     @property
     def alone(self) -> bool:
         """Whether this process is the only worker; never so if joblib was told of processes or a cluster."""
-        backend, _ = joblib.parallel.get_active_backend(prefer="threads")
-        shared = getattr(backend, "supports_sharedmem", False)  # joblib's Dask backend does not say
-        return bool(shared and self.workers == 1)
+        return self._childless or (_shares_memory(_backend()) and self.workers == 1)
+
+    @property
+    def _childless(self) -> bool:
+        """Whether joblib was told of processes, of which a daemonic process can have none."""
+        daemonic = multiprocessing.current_process().daemon
+        return daemonic and isinstance(_backend(), LokyBackend | MultiprocessingBackend)
 
     def in_order(self, calls: Sequence[Call]) -> Iterator[Any]:
         """Results of the calls, in their order, as they come.
@@ -93,12 +99,11 @@ class Pool:
                 raise OutputError("the cluster's workers were killed; have they enough memory?") from None
 
     def _run(self, calls: Sequence[Call]) -> Iterator[Any]:
+        if self._childless:
+            return (_fresh(*call) for call in calls)
         # a cluster may have few workers now and many soon: it is told of all tasks at once
-        pool = joblib.Parallel(
-            n_jobs=self._n_jobs, prefer="threads", return_as="generator", pre_dispatch="all"
-        )
-        results: Iterator[Any] = pool(joblib.delayed(_fresh)(*call) for call in calls)
-        return results
+        pool = joblib.Parallel(n_jobs=self._n_jobs, pre_dispatch="all", **_kind_of_workers())
+        return iter(pool(joblib.delayed(_fresh)(*call) for call in calls))
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,24 @@ class Work:
     folder: Path
     progress: Progress
     digest: bool = True
+
+
+def _backend() -> Any:
+    """What joblib was told of."""
+    return joblib.parallel.get_active_backend(prefer="threads")[0]
+
+
+def _kind_of_workers() -> dict[str, Any]:
+    """Arguments of `joblib.Parallel` for what it was told of, and threads by default."""
+    backend = _backend()
+    if isinstance(backend, MultiprocessingBackend):  # waits for ever for a worker that was killed
+        return {"backend": "loky", "return_as": "generator"}
+    as_they_come = getattr(backend, "supports_return_generator", True)
+    return {"prefer": "threads", "return_as": "generator" if as_they_come else "list"}
+
+
+def _shares_memory(backend: Any) -> bool:
+    return bool(getattr(backend, "supports_sharedmem", False))  # joblib's Dask backend does not say
 
 
 def cores() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from vidstega.seal.keystream import KeyStream
 CHUNK = 64 << 10
 """Bytes of plain stream in a chunk."""
 TAG_BYTES = 16
+_READ_ANYWAY = 256 << 20
 LEAST_STREAM_BYTES = TAG_BYTES
 """Bytes of the sealed stream of an empty payload."""
 
@@ -98,6 +100,7 @@ def seal(
     compress: bool = True,
     progress: Callable[[int], None] | None = None,
     most: int | None = None,
+    size: int | None = None,
 ) -> Sealed:
     """Seal a payload into a new spool file, in one pass and about 2 MiB of memory.
 
@@ -109,7 +112,9 @@ def seal(
     compress : deflate the blocks that become smaller by it
     progress : called with the number of payload bytes read since the last call
     most : bytes of the stream beyond which nothing is written, only counted (the result is good for saying
-        what would be needed), and beyond four times of which it gives up
+        what would be needed), and beyond four times of which it gives up; of a payload that deflates,
+        `most_read` bytes are read
+    size : of the payload, if it is known; what cannot fit is then not even read
 
     Raises
     ------
@@ -120,8 +125,13 @@ def seal(
     OutputError
         If the spool cannot be written: it exists, the disk is full.
     """
+    if size and most is not None:
+        needed = 0 if compress else sealed_bytes(size)
+        if needed > most:
+            return Sealed(Path(path), keys, size, "", needed)
+        _check_read(size, most, f"{size:,}")
     meter = _Meter()
-    blocks = pack_blocks(meter.over(_read_blocks(source), progress), compress)
+    blocks = pack_blocks(meter.over(_read_blocks(source, most), progress), compress)
     stream_bytes = _spool(path, _seal_chunks(regroup(blocks, CHUNK), AESGCM(keys.subkey("body"))), most)
     return Sealed(Path(path), keys, meter.payload_bytes, meter.hexdigest(), stream_bytes)
 
@@ -134,8 +144,25 @@ def _seal_chunks(chunks: Iterator[bytes], aead: AESGCM) -> Iterator[bytes]:
     yield aead.encrypt(_nonce(index, last=True), chunk, _AAD)
 
 
-def _read_blocks(source: BinaryIO) -> Iterator[bytes]:
+def most_read(most: int) -> int:
+    """Bytes of payload that are read where `most` bytes of stream fit, in the hope that they deflate."""
+    return max(_READ_ANYWAY, 8 * most)
+
+
+def _check_read(read: int, most: int, said: str) -> None:
+    if read > most_read(most):
+        raise CapacityError(
+            f"the payload has {said} bytes, capacity is {most:,} bytes; at most {most_read(most):,} are read "
+            "in the hope that they deflate: compress it first, or use a longer or larger video"
+        )
+
+
+def _read_blocks(source: BinaryIO, most: int | None) -> Iterator[bytes]:
+    read = 0
     while block := _read_full(source, BLOCK, "the payload"):
+        read += len(block)
+        if most is not None:
+            _check_read(read, most, f"more than {read - len(block):,}")
         yield block
 
 
@@ -280,12 +307,22 @@ def _read_full(file: BinaryIO, size: int, what: str) -> bytes:
             piece = file.read(left)
         except (OSError, ValueError) as error:  # ValueError: the file is closed
             raise InputError(f"cannot read {what}: {_reason(error)}") from error
+        if piece is None and _does_not_block(file):  # and is empty now
+            time.sleep(0.005)
+            continue
         if not isinstance(piece, bytes | bytearray | memoryview):
             raise InputError(f"cannot read {what}: it gives {type(piece).__name__}; open it in binary mode")
         if not piece:
             break
         buffer.write(piece)
     return buffer.getvalue()
+
+
+def _does_not_block(file: BinaryIO) -> bool:
+    try:
+        return not os.get_blocking(file.fileno())
+    except (AttributeError, OSError, ValueError):
+        return False
 
 
 def _reason(error: Exception) -> str:

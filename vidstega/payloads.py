@@ -1,0 +1,73 @@
+"""How a payload comes in: bytes, files, pipes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from vidstega import files
+from vidstega import seal as sealing
+from vidstega.errors import InputError, ParameterError
+from vidstega.pool import Work
+from vidstega.seal import Keys, Sealed
+
+PathLike = str | os.PathLike[str]
+Payload = bytes | bytearray | memoryview | PathLike | BinaryIO
+
+_LONG = 64 << 20  # bytes from which on sealing takes long enough to be told of
+
+
+@contextlib.contextmanager
+def opened(payload: Payload) -> Iterator[BinaryIO]:
+    """The payload as a file."""
+    if isinstance(payload, bytes | bytearray | memoryview):
+        yield io.BytesIO(payload)
+    elif isinstance(payload, str | os.PathLike):
+        if not os.fspath(payload):
+            raise InputError("the name of the payload is empty; give a file")
+        try:
+            file = Path(payload).open("rb")  # noqa: SIM115
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise InputError(f"the payload {payload} cannot be read: {reason}") from None
+        with file:
+            yield file
+    elif hasattr(payload, "read"):
+        yield payload
+    else:
+        kind = type(payload).__name__
+        raise ParameterError(f"the payload is a {kind}; give bytes, a path or a binary file")
+
+
+def files_of(payload: Payload) -> list[PathLike | BinaryIO]:
+    """What of a payload must not be written over."""
+    return [] if isinstance(payload, bytes | bytearray | memoryview) else [payload]
+
+
+def seal(data: BinaryIO, keys: Keys, compress: bool, most: int, work: Work) -> Sealed:
+    """Seal it into the private folder, as far as `most` bytes of stream go.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is empty as a pipe is whose other end failed.
+    CapacityError
+        If it is too large to be even read.
+    """
+    size = files.known_size(data)
+    bound = sealing.most_read(most) if size is None else size
+    told = work.progress.stage("seal", bound, "B") if bound > _LONG else contextlib.nullcontext()
+    with told as advance:
+        sealed = sealing.seal(
+            data, work.folder / "payload", keys, compress=compress, progress=advance, most=most, size=size
+        )
+    if sealed.payload_bytes == 0 and files.is_pipe(data):
+        raise InputError(
+            "the payload came out of a pipe or device and is empty, as if what should fill it had failed; "
+            'to hide nothing give b"" (--message "") or an empty file'
+        )
+    return sealed
