@@ -16,6 +16,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from vidstega.errors import InputError
+from vidstega.media.tags import check_not_encrypted
 
 _READS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -61,6 +62,7 @@ def open_input(
     except PermissionError:
         raise InputError(f"{where} may not be read: permission denied") from None
     except (av.error.FFmpegError, ValueError, OSError):
+        check_not_encrypted(where)
         raise InputError(f"{where} cannot be read as a video; it is damaged or of another kind") from None
 
 

@@ -35,6 +35,7 @@ from vidstega.media.source import (
     Source,
     StreamInfo,
 )
+from vidstega.media.tags import check_not_encrypted, tags_of
 
 MAX_PIXELS = 1 << 26  # 8192 x 8192; a file that claims more is taken for hostile
 _CHUNK = 4096
@@ -72,7 +73,8 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
             stream.average_rate or Fraction(25),
             replace(look, has_alpha=alpha),
         )
-        streams = tuple(_describe(s, stream.index) for s in container.streams)
+        tags = tags_of(container)
+        streams = tuple(_describe(s, stream.index, tags) for s in container.streams)
         return Scan(source, packets, streams, collector.sets(), others)
 
 
@@ -121,6 +123,7 @@ def _look_at_head(path: str | os.PathLike[str]) -> Look | None:
     It is what FFmpeg finds out when it opens a file, at a tenth of the time: there it decodes the picture.
     """
     with reading(path, known=True) as container:
+        check_not_encrypted(Path(path), container)
         stream = best_video(container)
         context: Any = stream.codec_context
         if not headers_tell(container.format.name, codec_name(stream), context.extradata):
@@ -153,12 +156,13 @@ def _reorder(packets: Packets) -> int:
     return min(16, int((np.arange(len(times)) - rank).max(initial=0)))
 
 
-def _describe(stream: Any, carrying: int) -> StreamInfo:
+def _describe(stream: Any, carrying: int, tags: dict[int, str]) -> StreamInfo:
     carries = stream.index == carrying
     codec = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
     language = stream.metadata.get("language", "")
     language = "" if language == "und" else language
-    return StreamInfo(stream.index, stream.type, codec or "unknown", language, carries, is_cover_art(stream))
+    codec = codec or tags.get(stream.index, "unknown")
+    return StreamInfo(stream.index, stream.type, codec, language, carries, is_cover_art(stream))
 
 
 class _Collector:
