@@ -270,7 +270,7 @@ def verified(path: Path, stego: Path) -> str:
 
 
 def shown(path: Path) -> list[int]:
-    """A digest of each frame that decodes somehow; in one thread, as several are not of one mind on damage."""
+    """A digest of each frame that decodes somehow, in one thread: several differ in what damage they see."""
     digests = []
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = best_video(container)
