@@ -20,13 +20,18 @@ from vidstega import cli
 from vidstega.lab.synth import make_cover
 
 COMMAND = [sys.executable, "-m", "vidstega"]
-WITHOUT_KEY = {name: value for name, value in os.environ.items() if name != "VIDSTEGA_KEY"}
+_DECIDED_HERE = ("VIDSTEGA_", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONUTF8", "LC_", "LANG")
+WITHOUT_KEY = {
+    **{name: value for name, value in os.environ.items() if not name.startswith(_DECIDED_HERE)},
+    "LC_ALL": "C.UTF-8",
+}
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and terminals as POSIX knows them")
 
 
-def environment(key: str | bytes | None) -> Any:
-    return WITHOUT_KEY if key is None else {**map_bytes(WITHOUT_KEY), b"VIDSTEGA_KEY": os.fsencode(key)}
+def environment(key: str | bytes | None, **more: str) -> Any:
+    variables = map_bytes({**WITHOUT_KEY, **more})
+    return variables if key is None else {**variables, b"VIDSTEGA_KEY": os.fsencode(key)}
 
 
 def map_bytes(variables: dict[str, str]) -> dict[bytes, bytes]:
@@ -37,10 +42,9 @@ def run(
     *args: object, key: str | bytes | None = "correct horse", **how: Any
 ) -> subprocess.CompletedProcess[bytes]:
     """Run vidstega without a terminal."""
-    how = {"input": b"", "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | how
-    return subprocess.run(
-        [*COMMAND, *map(str, args)], env=environment(key), start_new_session=True, timeout=120, **how
-    )
+    pipes = {} if "stdin" in how else {"input": b""}
+    how = {"env": environment(key), "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | pipes | how
+    return subprocess.run([*COMMAND, *map(str, args)], start_new_session=True, timeout=120, **how)
 
 
 def well(*args: object, **how: Any) -> bytes:
@@ -293,12 +297,9 @@ def test_an_unknown_extension_is_the_command_lines_fault(cover: Path, tmp_path: 
 def test_signals_leave_no_litter(cover: Path, tmp_path: Path, number: signal.Signals, code: int) -> None:
     """It waits for a payload that does not come, with its working folder made."""
     args = ["embed", str(cover), str(tmp_path / "s.mp4"), "--payload", "-"]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(
-        [*COMMAND, *args],
-        env=environment("k"),
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it is ignored
+        [*COMMAND, *args], env=environment("k"), preexec_fn=lambda: heed(number), **pipes
     ) as process:
         wait_for(lambda: any(tmp_path.iterdir()))
         process.send_signal(number)
@@ -314,12 +315,18 @@ def test_ctrl_c_while_workers_write(tmp_path: Path, tmp_path_factory: pytest.Tem
         tmp_path_factory.mktemp("long") / "c.mp4", width=640, height=360, frames=400, gop_s=0.5
     )
     args = ["embed", str(cover), str(tmp_path / "s.mp4"), "--message", "x", "--spread", "all", "--jobs", "2"]
-    with subprocess.Popen([*COMMAND, *args], env=environment("k"), stderr=subprocess.PIPE) as process:
+    heeding: dict[str, Any] = {"preexec_fn": lambda: heed(signal.SIGINT), "stderr": subprocess.PIPE}
+    with subprocess.Popen([*COMMAND, *args], env=environment("k"), **heeding) as process:
         wait_for(lambda: any(tmp_path.glob(".vidstega-*/*/part-*")))
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=60)[1] == b"vidstega: error: interrupted\n"
         assert process.returncode == 130
     assert list(tmp_path.iterdir()) == []
+
+
+def heed(number: signal.Signals) -> None:
+    """In a child: under nohup, and in the background of a script, it would be ignored."""
+    signal.signal(number, signal.SIG_DFL)
 
 
 def wait_for(condition: Any) -> None:
@@ -379,6 +386,11 @@ def test_a_missing_extra_is_named(
         (MemoryError(), "out of memory"),
         (OSError(5, "Input/output error"), "Input/output error"),
         (FileNotFoundError(2, "No such file or directory", "x"), "x: No such file"),
+        (
+            ZeroDivisionError("division\nby zero"),
+            "something went wrong in vidstega itself (ZeroDivisionError: ",
+        ),
+        (RecursionError("too deep"), "something went wrong in vidstega itself (RecursionError: too deep)"),
     ],
 )
 def test_what_the_machine_refuses_is_one_line(
@@ -390,7 +402,11 @@ def test_what_the_machine_refuses_is_one_line(
     monkeypatch.setattr(cli, "_discard_stdout", lambda: None)
     plug_in(monkeypatch, fail)
     assert cli.main(["serve"]) == 1
-    assert capsys.readouterr().err.startswith("vidstega: error: " + says)
+    text = capsys.readouterr().err
+    assert text.startswith("vidstega: error: " + says) and text.count("\n") == 1
+    assert cli.main(["serve", "--debug"]) == 1
+    traced = capsys.readouterr().err
+    assert traced.startswith("Traceback") and traced.endswith(text) and "in fail" in traced
 
 
 def test_signal_handlers_are_put_back(cover: Path) -> None:

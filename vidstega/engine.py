@@ -299,10 +299,9 @@ def extract(
     """
     source, secret, pool = files.video_at(stego), Key(key), Pool(n_jobs)
     output = None if out is None else files.Output(out, overwrite, source, streams=True)
-    scan = scan_file(source)
-    carrier, found = _locate(scan, secret, method, deep=deep)
     with files.private_folder(None) if output is None else output.folder() as folder:
-        spool = folder / "sealed"
+        scan, spool = scan_file(source), folder / "sealed"
+        carrier, found = _locate(scan, secret, method, deep=deep)
         _read(carrier, scan, found, spool, Work(pool, folder, Progress(progress)), stage="extract")
         with spool.open("rb") as file:
             unsealer = seal.unseal(file, found.keys, found.stream_bytes)
