@@ -13,7 +13,8 @@ from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
 from vidstega.media.tracks import BESIDES_CODING, ISO, MUXERS, Added, liken
 
-_SOUND_FIELD = (b"SA3D", b"SAND", b"chnl", b"dmix")
+_OF_COPIES = (b"dvcC", b"dvvC", b"dvwC", b"vexu", b"hfov", b"lhvC", b"SA3D", b"SAND", b"chnl", b"dmix")
+"""What a sample description tells of packets that are copied: Dolby Vision, two views, a field of sound."""
 _AROUND = (b"tapt", b"uuid")
 """What a track has beside its media: QuickTime's apertures, the first kind of spherical description."""
 _OF_THE_MUXER = (b"meta", b"chpl", b"name", b"titl", b"hnti", b"hinf", b"loci")
@@ -56,9 +57,11 @@ def _mend_track(track: Box, added: Added, like: Box, same_kind: bool) -> None:
     if added.role == "opaque":
         _describe_as(track, like)
         return
-    kinds = BESIDES_CODING if same_kind else tuple(kind for kind in BESIDES_CODING if kind != b"colr")
+    kinds = BESIDES_CODING if added.role == "coded" else BESIDES_CODING + _OF_COPIES
     for entry, model in zip(boxes.sample_entries(track), boxes.sample_entries(like), strict=False):
-        _add(entry, [box for box in model.children if box.kind in kinds + _SOUND_FIELD])
+        _add(
+            entry, [box for box in model.children if box.kind in kinds and (same_kind or box.kind != b"colr")]
+        )
 
 
 def _describe_as(track: Box, like: Box) -> None:

@@ -31,6 +31,7 @@ from vidstega.media.tracks import ISO, MUXERS, Added, Adder
 
 # libav's interleaver holds packets until every stream has one, for ten seconds if left alone.
 _INTERLEAVE_US = 500_000
+_TAKES_EQUAL_TIMES = ("matroska", "webm")
 
 
 def container_of(path: Path) -> str:
@@ -51,9 +52,9 @@ def _as_attachment(container: str, stream: Any) -> bool:
 
 
 def _is_chapter_track(container: str, stream: Any, source: InputContainer) -> bool:
-    """MP4 keeps chapter titles in a track, which its muxer makes anew."""
+    """MP4 keeps chapter titles in a track, which a muxer makes of the chapters."""
     return (
-        container in ("mp4", "mov")
+        container in ("mp4", "mov", "matroska")
         and stream.type == "data"
         and stream.name == "bin_data"
         and bool(source.chapters())
@@ -98,10 +99,13 @@ def mux(
             output.start_encoding()
         added = {index: one for index, one in copies.items() if one is not None}
         streams = {index: one.stream for index, one in added.items()}
+        last: dict[int, Fraction] = {}
         try:
             for item in _merge(source, scan, set(added), parts, progress):
                 if isinstance(item, Packet):
-                    item.stream = streams[item.stream_index]
+                    index, item.stream = item.stream_index, streams[item.stream_index]
+                    if index != scan.index and container not in _TAKES_EQUAL_TIMES:
+                        _keep_apart(item, last)
                 else:
                     item = _new_packet(item, streams[scan.index], scan.source.time_base)
                 with _writing(container):
@@ -231,6 +235,23 @@ def _merge(
     yield from fresh
     for _, coded in ranges:
         yield from coded
+
+
+def _keep_apart(packet: Packet[Any], last: dict[int, Fraction]) -> None:
+    """Let a packet come a tick after the one before it where their times were rounded to the same.
+
+    Matroska rounds to a millisecond, in which more than one packet of sound may begin.
+    """
+    index, tick = packet.stream_index, packet.stream.time_base
+    if packet.dts is None or packet.time_base is None or tick is None:
+        return
+    at = last.get(index)
+    if at is not None and round(packet.dts * packet.time_base / tick) <= round(at / tick):
+        ratio, pts = Fraction(packet.time_base / tick), packet.dts if packet.pts is None else packet.pts
+        dts = round(at / tick) + 1
+        packet.pts, packet.dts = max(round(pts * ratio), dts), dts
+        packet.duration, packet.time_base = round((packet.duration or 0) * ratio), tick
+    last[index] = packet.dts * packet.time_base
 
 
 def _next_part(

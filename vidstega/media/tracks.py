@@ -51,7 +51,7 @@ _TS = (
 _BLU_RAY = ("pcm_bluray", "hdmv_pgs_subtitle", "hdmv_text_subtitle")
 """What MPEG-TS has a stream type for; libav writes anything else too, but no reader knows what it is."""
 BESIDES_CODING = (b"pasp", b"clap", b"colr", b"fiel", b"st3d", b"sv3d", b"mdcv", b"clli", b"amve", b"cclv")
-"""What a sample description tells of a picture that does not depend on its codec."""
+"""What a sample description tells of a picture that does not depend on how it is coded."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Added:
     ----------
     stream : what packets are given
     number : its number in the output
-    role : "copy", "carrying", or where libav does not know its description, "opaque"
+    role : "copy" of packets, "coded" anew, or where libav does not know its description, "opaque"
     kind : of media
     track : the track of an MP4 or MOV file that it comes from, or is like
     entry : the description of the Matroska track that it comes from, or is like
@@ -113,9 +113,10 @@ class Adder:
             new = _add_coded(self._output, stream, track, self._scan.source, recipe)
         else:
             new = self._spliced(stream, recipe, known)
+        role = "coded" if isinstance(recipe, Encoding) else "copy"
         if aspect:
             new.codec_context.sample_aspect_ratio = aspect
-        return self._added(new, stream, "carrying", track, aspect=aspect, size=self._scan.size)
+        return self._added(new, stream, role, track, aspect=aspect, size=self._scan.size)
 
     def _spliced(self, stream: Any, recipe: Recipe, known: bool) -> Any:
         if not holds(self._muxer, self._suffix, stream):
@@ -270,13 +271,13 @@ def _as_acm(stream: Any) -> ebml.Elements:
     at = wave.find(b"fmt ")
     size = int.from_bytes(wave[at + 4 : at + 8], "little")
     private = wave[at + 8 : at + 8 + size]
-    return [(ebml.CODEC, b"A_MS/ACM"), (ebml.PRIVATE, private), (ebml.AUDIO, _audio(stream.codec_context))]
-
-
-def _audio(context: Any) -> bytes:
-    rate, channels, bits = context.sample_rate, context.channels, context.bits_per_coded_sample
-    sound = [(ebml.RATE, ebml.real(rate)), (ebml.CHANNELS, ebml.number(channels))]
-    return ebml.pack(sound + ([(ebml.BITS, ebml.number(bits))] if bits else []))
+    context, bits = stream.codec_context, int.from_bytes(private[14:16], "little")
+    sound = [
+        (ebml.RATE, ebml.real(context.sample_rate)),
+        (ebml.CHANNELS, ebml.number(context.layout.nb_channels)),
+        *([(ebml.BITS, ebml.number(bits))] if bits else []),
+    ]
+    return [(ebml.CODEC, b"A_MS/ACM"), (ebml.PRIVATE, private), (ebml.AUDIO, ebml.pack(sound))]
 
 
 @contextmanager
