@@ -319,7 +319,7 @@ def walk(
                     name, scale, shift = this, 1, int64(most == 15)
                     if t8 and this <= 16:  # four interleaved blocks are one of 64 coefficients
                         shift = this - 1 & 3
-                        name, scale = this - shift, 4
+                        name, scale = mb.LUMA_8X8 + (this - 1 >> 2), 4
                     for j in range(count):
                         bits[n] = found[1, j]
                         steps[n] = 0

@@ -21,10 +21,11 @@ _DAMAGED = {
     mb.WRONG_END: "a slice does not end at its stop bit (damaged)",
 }
 # By block and whether it is the block's first coefficient.
-_KINDS = np.array(
-    [*[LUMA_AC, LUMA_DC] * 17, *[CHROMA_DC, CHROMA_DC] * 2, *[CHROMA_AC, CHROMA_AC] * 8], np.uint8
-)
+_KINDS = np.full(2 * mb.BLOCKS, LUMA_AC, np.uint8)
+_KINDS[1::2] = LUMA_DC
 _KINDS[0] = LUMA_DC
+_KINDS[2 * 17 : 2 * 19] = CHROMA_DC
+_KINDS[2 * 19 : 2 * mb.LUMA_8X8] = CHROMA_AC
 _PADDING = bytes(8)  # a walk reads ahead by words
 _MB_COEFFICIENTS = 384
 
