@@ -83,11 +83,11 @@ def _obstacle(why: str) -> Picture:
 def _one_picture(headers: list[SliceHeader]) -> bool:
     first = headers[0]
     same = all(
-        (h.pps.sps_id, h.frame_num, h.idr_pic_id, h.poc_lsb, h.nal_ref_idc, h.redundant)
-        == (first.pps.sps_id, first.frame_num, first.idr_pic_id, first.poc_lsb, first.nal_ref_idc, 0)
+        (h.pps.sps_id, h.frame_num, h.idr_pic_id, h.poc_lsb, h.nal_ref_idc > 0)
+        == (first.pps.sps_id, first.frame_num, first.idr_pic_id, first.poc_lsb, first.nal_ref_idc > 0)
         for h in headers
     )
-    return same and first.first_mb == 0
+    return same and first.first_mb == 0 and not any(h.redundant for h in headers)
 
 
 class _Room:
@@ -134,7 +134,8 @@ def _walk(units: Sequence[bytes], headers: list[SliceHeader]) -> Picture:
         return _obstacle(_NOT_ONE)
     shown = intra.astype(bool)
     signs = room.signs(counts, shown, qp)
-    return Picture("", signs, shown.reshape(height, width), headers[0].pps.constrained_intra)
+    constrained = all(header.pps.constrained_intra for header in headers)
+    return Picture("", signs, shown.reshape(height, width), constrained)
 
 
 def _walk_slice(
@@ -159,9 +160,8 @@ def _walk_slice(
         states = start_states(header.qp, header.kind == mb.SLICE_I, header.cabac_init_idc)
         return cabac.walk(data, parameters, states, intra, qp, *room.arrays(start))
     from vidstega.h264 import cavlc
-    from vidstega.h264.cavlc_tables import TOKENS
 
-    return cavlc.walk(data, parameters, TOKENS, intra, qp, *room.arrays(start))
+    return cavlc.walk(data, parameters, intra, qp, *room.arrays(start))
 
 
 def _parameters(header: SliceHeader, stop: int) -> NDArray[np.int32]:
