@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidstega import h264
+from vidstega.h264 import scaling
 from vidstega.h264.bits import BitWriter
 from vidstega.h264.macroblocks import SLICE_B
 from vidstega.h264.slices import Sets, parse_header
@@ -135,9 +136,8 @@ def decode(stream: Stream, threads: int) -> dict[int, str]:
 
 def digest(frame: av.VideoFrame) -> str:
     sha = hashlib.sha256()
-    for plane in frame.planes:
-        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
-        sha.update(np.ascontiguousarray(rows[: plane.height, : plane.width]))
+    for plane in planes_of(frame):
+        sha.update(np.ascontiguousarray(plane))
     return sha.hexdigest()
 
 
@@ -266,6 +266,67 @@ def test_cavlc_signs_within_a_prefix_are_fixed() -> None:
     assert not signs.step.any()
     turned = turn([b"\x41" * 10_000], signs[signs.fixed])
     assert turned.units == (b"\x41" * 10_000,) and len(turned.wet) == signs.fixed.sum()
+
+
+@pytest.mark.parametrize("matrices", ["cqm=flat", "cqm=jvt", "chroma-qp-offset=5"])
+@pytest.mark.parametrize("entropy", ["cabac=1", "cabac=0"])
+def test_a_turned_sign_changes_its_block_alone_and_by_its_energy(matrices: str, entropy: str) -> None:
+    options = f"bframes=3:b-adapt=0:qp=28:no-deblock=1:8x8dct=1:{matrices}:{entropy}"
+    stream = encode(options, frames=33, noise=14)
+    rng = np.random.default_rng([0, 0])
+    changed, turned = stream, {}
+    for index in unreferenced(stream):
+        units = stream.units[index]
+        picture = walk_picture(units, stream.sets)
+        candidates = rng.permutation(np.flatnonzero(usable(picture)))
+        _, first = np.unique(picture.signs.place[candidates], return_index=True)
+        signs = picture.signs[np.sort(candidates[first])]  # one in each macroblock
+        changed = changed.replaced(index, turn(units, signs).units)
+        size = scaling.quanta(signs, units, stream.sets) * signs.level * 2
+        turned[stream.pts[index]] = signs, size.astype(float) ** 2, scaling.rectangles(signs, 7)
+    before, after = samples(stream), samples(changed)
+    ratios: dict[int, list[float]] = {}
+    for pts, (signs, energy, rectangles) in turned.items():
+        error = [(new - old) ** 2 for old, new in zip(before[pts], after[pts], strict=True)]
+        for kind, predicted, plane, x, y, edge in zip(signs.kind, energy, *rectangles, strict=True):
+            block = error[plane][y : y + edge, x : x + edge]
+            ratios.setdefault(int(kind), []).append(block.sum() / predicted)
+            block[:] = 0
+        assert not any(plane.any() for plane in error)
+    assert set(ratios) == {0, 1, 2, 3}
+    assert all(0.85 < np.median(of_kind) < 1.15 for of_kind in ratios.values()), {
+        kind: (len(of_kind), float(np.median(of_kind))) for kind, of_kind in ratios.items()
+    }
+
+
+def samples(stream: Stream) -> dict[int, list[np.ndarray]]:
+    """Visible samples of each plane by pts."""
+    context = av.CodecContext.create("h264", "r")
+    frames = []
+    for data, pts in zip(stream.packets, stream.pts, strict=True):
+        packet = av.Packet(data)
+        packet.pts = pts
+        frames += context.decode(packet)
+    frames += context.decode(None)
+    return {frame.pts: [plane.astype(np.int64) for plane in planes_of(frame)] for frame in frames}
+
+
+def planes_of(frame: av.VideoFrame) -> list[np.ndarray]:
+    return [
+        np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+        for plane in frame.planes
+    ]
+
+
+def test_scaling_lists_fall_back_as_the_standard_says() -> None:
+    flat, default = scaling.effective_lists(None, None), scaling.effective_lists((None,) * 8, None)
+    assert {value for row in flat for value in row} == {16}
+    assert [row[0] for row in default] == [6, 6, 6, 10, 10, 10, 6, 9]
+    own = (7,) * 16
+    assert scaling.effective_lists((None, own, *[None] * 6), None)[:4] == (default[0], own, own, default[3])
+    assert scaling.effective_lists((own, *[None] * 7), (None,) * 6)[0] == own
+    assert scaling.effective_lists(None, (None,) * 8) == default
+    assert scaling.effective_lists(None, ((), own, *[None] * 6))[:3] == (default[0], own, own)
 
 
 @pytest.mark.parametrize(

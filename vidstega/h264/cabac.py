@@ -562,6 +562,7 @@ def walk(
                         count += 1
                     ones, larger = 1, 0
                     skip_dc = int64(cat == 1 or cat == 4)
+                    name = mb.LUMA_8X8 + (this - 1 >> 2) if cat == 5 else this
                     for j in range(count - 1, -1, -1):
                         level = int64(1)
                         bit, s = _bin(data, states, level_context + (0 if larger else ones), s)
@@ -587,7 +588,7 @@ def walk(
                         steps[n] = span
                         levels[n] = level
                         mbs[n] = address
-                        blocks[n] = this
+                        blocks[n] = name
                         positions[n] = found[j] + skip_dc
                         flags[n] = bit
                         n += 1

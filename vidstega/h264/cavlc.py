@@ -14,6 +14,7 @@ from vidstega.h264.cavlc_tables import (
     RUNS,
     TOKEN_LOOK,
     TOKEN_TABLE,
+    TOKENS,
     ZEROS,
     ZEROS_LOOK,
 )
@@ -69,15 +70,22 @@ def _ue(data: Bytes, at: int) -> tuple[int, int]:
 def _block(
     data: Bytes,
     at: int,
-    tokens: Ints,
+    table: int,
     most: int,
-    levels: Ints,
+    scan: tuple[int, int],
+    n: int,
     bits: Ints,
-    flags: Ints,
-    positions: Ints,
+    levels: NDArray[np.int16],
+    positions: Bytes,
+    flags: Bytes,
 ) -> tuple[int, int]:
-    """residual_block_cavlc (7.3.5.3.2): number of coefficients, -1 for nonsense, and where it ends."""
-    code = int64(tokens[_ahead(data, at) >> (_WINDOW - TOKEN_LOOK)])
+    """residual_block_cavlc (7.3.5.3.2): number of coefficients, -1 for nonsense, and where it ends.
+
+    Their signs are written from place `n` on; the first coefficient is at position scan[1] of the
+    block, the next scan[0] further.
+    """
+    look = _ahead(data, at) >> (_WINDOW - TOKEN_LOOK)
+    code = int64(TOKENS[table, look >> 6 if look >= 1024 else 1024 + look])
     at += code & 255
     total, ones = code >> 10, code >> 8 & 3
     if code == 0 or total > most:
@@ -88,7 +96,7 @@ def _block(
     for i in range(total):
         if i < ones:
             bit, at = _take(data, at, 1)
-            levels[i], bits[i], flags[i] = 1, at - 1, bit
+            levels[n + i], bits[n + i], flags[n + i] = 1, at - 1, bit
             continue
         window = _ahead(data, at)
         prefix = int64(0)
@@ -114,7 +122,8 @@ def _block(
             code += 2
         level = code + 2 >> 1
         # The sign is the last bit of the suffix; without one it is told by the length of the prefix.
-        levels[i], bits[i], flags[i] = level, at - 1, code & 1 | (0 if size else 2)
+        levels[n + i], bits[n + i] = min(level, 32767), at - 1
+        flags[n + i] = code & 1 | (0 if size else 2)
         suffix_length = max(suffix_length, 1)
         if level > 3 << (suffix_length - 1) and suffix_length < 6:
             suffix_length += 1
@@ -128,7 +137,7 @@ def _block(
             return int64(-1), at
     position = total + zeros - 1
     for i in range(total):
-        positions[i] = position
+        positions[n + i] = scan[0] * position + scan[1]
         position -= 1
         if zeros and i + 1 < total:
             code = int64(RUNS[min(zeros, 7) - 1, _ahead(data, at) >> (_WINDOW - RUN_LOOK)])
@@ -148,13 +157,12 @@ def _put(record: Ints, first: int, stop: int, value: int) -> None:
 
 
 @kernel(
-    "Tuple((int64, int64, int64))(uint8[::1], int32[::1], int32[:, ::1], uint8[::1], int8[::1],"
+    "Tuple((int64, int64, int64))(uint8[::1], int32[::1], uint8[::1], int8[::1],"
     " int32[::1], int16[::1], int16[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1])"
 )
 def walk(
     data: Bytes,
     parameters: Ints,
-    tokens: Ints,
     mb_intra: Bytes,
     mb_qp: NDArray[np.int8],
     bits: Ints,
@@ -165,10 +173,7 @@ def walk(
     positions: Bytes,
     flags: Bytes,
 ) -> tuple[int, int, int]:
-    """Read one slice; returns how it ended, the macroblock after its last and its number of signs.
-
-    `tokens` is TOKENS, which is too large for numba to cache as a constant.
-    """
+    """Read one slice; returns how it ended, the macroblock after its last and its number of signs."""
     slice_type = int64(parameters[mb.SLICE_TYPE])
     width = int64(parameters[mb.WIDTH_MBS])
     total = int64(parameters[mb.PICTURE_MBS])
@@ -183,7 +188,6 @@ def walk(
     left = np.zeros(mb.RECORD, np.int32)
     use = np.zeros(4, np.int32)
     shapes = np.zeros(4, np.int32)
-    found = np.zeros((4, 16), np.int32)  # levels, bits, flags, positions of a block
     n = 0
     address = int64(parameters[mb.FIRST_MB])
     at = int64(parameters[mb.START_BIT])
@@ -307,7 +311,12 @@ def walk(
                         table, most = int64(CHROMA_TOKENS), 4
                     elif this > 18 or (this > 0 and intra > 0):
                         most = 15
-                    count, at = _block(data, at, tokens[table], most, found[0], found[1], found[2], found[3])
+                    name, scale, shift = this, 1, int64(most == 15)
+                    if t8 and this <= 16:  # four interleaved blocks are one of 64 coefficients
+                        shift = this - 1 & 3
+                        name, scale = mb.LUMA_8X8 + (this - 1 >> 2), 4
+                    scan = (scale, shift)
+                    count, at = _block(data, at, table, most, scan, n, bits, levels, positions, flags)
                     if count < 0 or at > stop:
                         return mb.NONSENSE, address, n
                     if this > 18 or 1 <= this <= 16:
@@ -316,18 +325,10 @@ def walk(
                         _put(left, mb.NZ, mb.NZ + 4, 0)
                         _put(above, mb.NZ, mb.NZ + 4, 0)
                         block = 17
-                    name, scale, shift = this, 1, int64(most == 15)
-                    if t8 and this <= 16:  # four interleaved blocks are one of 64 coefficients
-                        shift = this - 1 & 3
-                        name, scale = this - shift, 4
-                    for j in range(count):
-                        bits[n] = found[1, j]
+                    for _ in range(count):
                         steps[n] = 0
-                        levels[n] = min(int64(found[0, j]), 32767)
                         mbs[n] = address
                         blocks[n] = name
-                        positions[n] = scale * found[3, j] + shift
-                        flags[n] = found[2, j]
                         n += 1
         left[mb.FLAGS] = above[mb.FLAGS] = mb.AVAILABLE
         mb_intra[address] = intra >= 0

@@ -84,23 +84,34 @@ def _fixed_tokens() -> NDArray[np.int32]:
     return _lookup(TOKEN_LOOK, [*codes, (6, 3, 0)])
 
 
-def _per_row(look: int, lengths: str, bits: str) -> NDArray[np.int32]:
+def _per_row(look: int, lengths: str, bits: str) -> NDArray[np.int16]:
     rows = zip(_rows(lengths), _rows(bits), strict=True)
     tables = [
         _lookup(look, [(n, b, value) for value, (n, b) in enumerate(zip(row, code, strict=True))])
         for row, code in rows
     ]
-    return np.array(tables)
+    return np.array(tables, np.int16)
+
+
+def _folded(full: NDArray[np.int32]) -> NDArray[np.int16]:
+    """Ten bits instead of sixteen, to stay in cache: code words of more than ten begin with six zeros."""
+    short, long = full[:: 1 << 6], full[: 1 << 10]
+    if (short[1 << 4 :] & 255).max() > 10:
+        raise AssertionError("a long code word begins with fewer than six zeros")
+    return np.concatenate([short, long]).astype(np.int16)
 
 
 TOKENS = np.array(
     [
-        *map(_tokens, _TOKEN_LENGTHS, _TOKEN_BITS),
-        _fixed_tokens(),
-        _tokens(_CHROMA_TOKEN_LENGTHS, _CHROMA_TOKEN_BITS),
+        *(_folded(_tokens(*codes)) for codes in zip(_TOKEN_LENGTHS, _TOKEN_BITS, strict=True)),
+        _folded(_fixed_tokens()),
+        _folded(_tokens(_CHROMA_TOKEN_LENGTHS, _CHROMA_TOKEN_BITS)),
     ]
 )
-"""Tables for nC 0-1, 2-3, 4-7, 8 and more, and chroma DC."""
+"""Tables for nC 0-1, 2-3, 4-7, 8 and more, and chroma DC.
+
+With w the next TOKEN_LOOK bits, the entry is w >> 6, or 1024 + w where w is less than 1024.
+"""
 TOKEN_TABLE = np.array([0, 0, 1, 1, 2, 2, 2, 2, *[3] * 9], np.int32)
 """Which one for each nC."""
 CHROMA_TOKENS = 4

@@ -27,8 +27,10 @@ SLICE_P, SLICE_B, SLICE_I = 0, 1, 2  # slice_type % 5, table 7-6
 # How a walk ends.
 ENDED, TOO_LONG, NONSENSE, WRONG_END = range(4)
 
-# Blocks of a macroblock: 0 luma DC of Intra_16x16, 1-16 luma, 17-18 chroma DC, 19-26 chroma AC (6.4.3).
-BLOCKS = 27
+# Blocks of a macroblock: 0 luma DC of Intra_16x16, 1-16 luma, 17-18 chroma DC, 19-26 chroma AC (6.4.3);
+# signs of an 8x8 transform block are filed under LUMA_8X8 + its number.
+LUMA_8X8 = 27
+BLOCKS = 31
 _ZIGZAG = [(i & 1 | i >> 1 & 2, i >> 1 & 1 | i >> 2 & 2) for i in range(16)]
 _CHROMA = [(i & 1, i >> 1) for i in range(4)]
 _PLACES = [(0, 0), *_ZIGZAG, (0, 0), (0, 0), *_CHROMA, *_CHROMA]

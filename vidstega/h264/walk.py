@@ -21,10 +21,11 @@ _DAMAGED = {
     mb.WRONG_END: "a slice does not end at its stop bit (damaged)",
 }
 # By block and whether it is the block's first coefficient.
-_KINDS = np.array(
-    [*[LUMA_AC, LUMA_DC] * 17, *[CHROMA_DC, CHROMA_DC] * 2, *[CHROMA_AC, CHROMA_AC] * 8], np.uint8
-)
+_KINDS = np.full(2 * mb.BLOCKS, LUMA_AC, np.uint8)
+_KINDS[1::2] = LUMA_DC
 _KINDS[0] = LUMA_DC
+_KINDS[2 * 17 : 2 * 19] = CHROMA_DC
+_KINDS[2 * 19 : 2 * mb.LUMA_8X8] = CHROMA_AC
 _PADDING = bytes(8)  # a walk reads ahead by words
 _MB_COEFFICIENTS = 384
 
@@ -82,11 +83,11 @@ def _obstacle(why: str) -> Picture:
 def _one_picture(headers: list[SliceHeader]) -> bool:
     first = headers[0]
     same = all(
-        (h.pps.sps_id, h.frame_num, h.idr_pic_id, h.poc_lsb, h.nal_ref_idc, h.redundant)
-        == (first.pps.sps_id, first.frame_num, first.idr_pic_id, first.poc_lsb, first.nal_ref_idc, 0)
+        (h.pps.sps_id, h.frame_num, h.idr_pic_id, h.poc_lsb, h.nal_ref_idc > 0)
+        == (first.pps.sps_id, first.frame_num, first.idr_pic_id, first.poc_lsb, first.nal_ref_idc > 0)
         for h in headers
     )
-    return same and first.first_mb == 0
+    return same and first.first_mb == 0 and not any(h.redundant for h in headers)
 
 
 class _Room:
@@ -133,7 +134,8 @@ def _walk(units: Sequence[bytes], headers: list[SliceHeader]) -> Picture:
         return _obstacle(_NOT_ONE)
     shown = intra.astype(bool)
     signs = room.signs(counts, shown, qp)
-    return Picture("", signs, shown.reshape(height, width), headers[0].pps.constrained_intra)
+    constrained = all(header.pps.constrained_intra for header in headers)
+    return Picture("", signs, shown.reshape(height, width), constrained)
 
 
 def _walk_slice(
@@ -158,9 +160,8 @@ def _walk_slice(
         states = start_states(header.qp, header.kind == mb.SLICE_I, header.cabac_init_idc)
         return cabac.walk(data, parameters, states, intra, qp, *room.arrays(start))
     from vidstega.h264 import cavlc
-    from vidstega.h264.cavlc_tables import TOKENS
 
-    return cavlc.walk(data, parameters, TOKENS, intra, qp, *room.arrays(start))
+    return cavlc.walk(data, parameters, intra, qp, *room.arrays(start))
 
 
 def _parameters(header: SliceHeader, stop: int) -> NDArray[np.int32]:
