@@ -4,11 +4,8 @@ OpenCV's VideoCapture reads frames as BGR samples, NumPy replaces lowest bits in
 sample of the first frame on, OpenCV's VideoWriter writes all frames again, and the sound is lost. What
 the study's application got wrong is put right, so that the comparison is fair: the file is written in the
 fastest lossless codec that OpenCV reads back exactly (found by trial, `pick_codec`), and the message can
-be read back. Three variants tell the study's proposals apart:
-
-``read_all``   all frames in a list, one after the other
-``streaming``  the same in batches of some frames
-``parallel``   the list's carrying frames handed to a joblib process pool
+be read back. Three variants tell the study's proposals apart: ``read_all`` (all frames in a list),
+``streaming`` (in batches), ``parallel`` (the list's carrying frames handed to a joblib process pool).
 
 The message is sealed with scrypt and AES-256-GCM, as vidstega's payloads are, so that sealing costs the
 same in every arm. Only the lab imports this module.
@@ -19,8 +16,9 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -31,8 +29,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from numpy.typing import NDArray
 
-from vidstega.clock import Clock
-from vidstega.errors import CapacityError, InputError, OutputError, PayloadError, VidstegaError
+from vidstega.errors import CapacityError, InputError, OutputError, PayloadError
+from vidstega.lab.arms.base import (
+    MIB,
+    Arm,
+    Clock,
+    Did,
+    Job,
+    MissingError,
+    Planes,
+    Task,
+    same_payload,
+)
 
 Picture = NDArray[np.uint8]
 """Samples of shape (height, width, 3), blue first."""
@@ -48,10 +56,6 @@ _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
 OVERHEAD_BYTES = _HEAD_BYTES + _SALT_BYTES + _NONCE_BYTES + _TAG_BYTES
 
 
-class MissingError(VidstegaError):
-    """A package or a system library that the lab needs is not there; the message says what to install."""
-
-
 @dataclass(frozen=True)
 class Trial:
     """How one codec did on a few frames; seconds are the best of three turns."""
@@ -61,22 +65,6 @@ class Trial:
     exact: bool
     write_s: float
     read_s: float
-
-
-@dataclass
-class Hidden:
-    """What an embedding did, with wall seconds by stage."""
-
-    frames: int = 0
-    frames_used: int = 0
-    size: tuple[int, int] = (0, 0)
-    sealed_bytes: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def capacity_bytes(self) -> int:
-        """The largest message at one bit in every BGR sample."""
-        return max(0, self.frames * self.size[0] * self.size[1] * 3 // 8 - OVERHEAD_BYTES)
 
 
 def load_opencv() -> Any:
@@ -97,6 +85,54 @@ def load_opencv() -> Any:
     return cv2
 
 
+# -- the arms -------------------------------------------------------------------------------------------
+
+
+def control_arm(name: str, about: str, look: Mapping[str, Any], guess_s: float, alone: str = "") -> Arm:
+    """The arm "current" or a variant of it, "current+streaming" or "current+parallel"."""
+    variant = name.partition("+")[2] or "read_all"
+    return Arm(
+        name=name,
+        kind="control",
+        about=about,
+        hide=partial(_hide, variant),
+        read=partial(_read, variant),
+        needs=partial(_needs, variant),
+        look=look,
+        guess_s=guess_s,
+        modules=("joblib",) if variant == "parallel" else (),
+        frames=_planes,
+        alone=alone,
+    )
+
+
+def _hide(variant: str, job: Job) -> Did:
+    how = {"variant": variant, "batch": job.batch, "workers": job.workers, "fourcc": job.fourcc}
+    return hide(Path(job.cover), Path(job.stego), job.message, job.key, **how)
+
+
+def _read(variant: str, job: Job) -> str:
+    batch = job.batch if variant == "streaming" else None
+    return same_payload(job, recover(Path(job.stego), job.key, batch=batch))
+
+
+def _needs(variant: str, task: Task) -> tuple[float, float]:
+    """BGR frames that are held, ten times the payload (bytes, sealed, bits), OpenCV's decoder and encoder."""
+    frame = 3 * task.width * task.height
+    held = min(task.frames, task.batch) if variant == "streaming" else task.frames
+    memory = 160 * MIB + frame * (held + 12) + 10 * task.payload_bytes
+    if variant == "parallel":
+        carrying = min(task.frames, 1 + 8 * task.payload_bytes // frame)
+        memory += 80 * MIB * task.workers + frame * carrying
+    return memory, 0.7 * frame * task.frames
+
+
+def _planes(path: str) -> Iterator[tuple[Planes, int]]:
+    with _Reader(Path(path)) as reader:
+        for frame in reader:
+            yield tuple(frame[..., channel] for channel in range(3)), 8
+
+
 # -- hiding ---------------------------------------------------------------------------------------------
 
 
@@ -110,7 +146,7 @@ def hide(
     variant: str = "read_all",
     batch: int = 10,
     workers: int = 1,
-) -> Hidden:
+) -> Did:
     """Hide a message as the study's application does, in one of its variants.
 
     Raises
@@ -118,34 +154,41 @@ def hide(
     CapacityError
         If there are fewer samples than bits.
     """
-    done, clock = Hidden(), Clock()
+    clock, at, total, used = Clock(), 0, 0, 0
     bits = np.unpackbits(np.frombuffer(_seal(message, key), np.uint8))
-    done.sealed_bytes = len(bits) // 8
     clock.lap("seal")
     with _Reader(cover) as reader, _Writer(stego, fourcc, reader) as writer:
-        done.size, at = reader.size, 0
+        samples = 3 * reader.size[0] * reader.size[1]
         for frames in _batches(reader, batch if variant == "streaming" else None):
             clock.lap("decode")
-            samples = frames[0].size
             carrying = min(len(frames), -(-(len(bits) - at) // samples))
+            todo = bits[at : at + carrying * samples]
             if variant == "parallel":
-                frames[:carrying] = _embed_in_pool(frames[:carrying], bits, workers)
+                frames[:carrying] = _embed_in_pool(frames[:carrying], todo, workers)
             else:
                 for number in range(carrying):
-                    frames[number] = embed_frame(frames[number], bits[at + number * samples :])
-            at = min(len(bits), at + carrying * samples)
-            done.frames_used += carrying
-            done.frames += len(frames)
+                    embed_frame(frames[number], todo[number * samples :])
+            at, used, total = at + len(todo), used + carrying, total + len(frames)
             clock.lap("embed")
             for frame in frames:
                 writer.write(frame)
             frames.clear()  # or the next batch is read while this one is in memory
             clock.lap("encode")
+        capacity = max(0, total * samples // 8 - OVERHEAD_BYTES)
         if at < len(bits):
-            raise CapacityError(f"needs {len(bits):,} bits, capacity is {8 * done.capacity_bytes:,} bits")
+            raise CapacityError(f"needs {len(bits):,} bits, capacity is {8 * capacity:,} bits")
     clock.lap("encode")
-    done.seconds = clock.seconds
-    return done
+    return Did(
+        stages=clock.seconds,
+        frames=total,
+        frames_coded=total,
+        mode="re-write",
+        reason=f"OpenCV writes every frame as {fourcc}, without sound",
+        frames_used=used,
+        sealed_bytes=len(bits) // 8,
+        alpha=len(bits) / (used * samples),
+        capacity_bytes=capacity,
+    )
 
 
 def embed_frame(frame: Picture, bits: Picture) -> Picture:
@@ -200,19 +243,6 @@ def recover(stego: Path, key: str, *, batch: int | None = None) -> bytes:
             frames.clear()
     data = b"".join(part.tobytes() for part in parts)
     return _unseal(data[_HEAD_BYTES : wanted // 8], key)
-
-
-def read_frames(path: Path, wanted: Sequence[int]) -> Iterator[Picture]:
-    """The frames with these ascending numbers."""
-    with _Reader(path) as reader:
-        numbers = iter(wanted)
-        number = next(numbers, None)
-        for at, frame in enumerate(reader):
-            if number is None:
-                return
-            if at == number:
-                yield frame
-                number = next(numbers, None)
 
 
 # -- OpenCV ---------------------------------------------------------------------------------------------
