@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from itertools import pairwise
 from typing import Any
 
 import av
@@ -46,4 +47,4 @@ def gop_frames(path: str | os.PathLike[str]) -> int:
     rows = packets(path)
     rows = rows[rows.video].reset_index(drop=True)
     starts = [*rows.index[rows.key], len(rows)]
-    return max((after - before for before, after in zip(starts, starts[1:], strict=False)), default=0)
+    return max((after - before for before, after in pairwise(starts)), default=0)

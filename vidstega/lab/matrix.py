@@ -224,7 +224,9 @@ def load_matrix(which: str) -> Matrix:
     """
     path = Path(which) if Path(which).suffix == ".toml" else DATA / f"{which}.toml"
     if path.parent == DATA and which not in _MATRICES:
-        raise InputError(f"no matrix {which!r}; give one of {', '.join(_MATRICES)}, or the path of a .toml file")
+        raise InputError(
+            f"no matrix {which!r}; give one of {', '.join(_MATRICES)}, or the path of a .toml file"
+        )
     data = read_toml(path)
     covers = [str(path.parent / cover) for cover in data.get("covers", ())]
     return make_matrix({"name": path.stem, **data, **({"covers": covers} if covers else {})}, path.name)

@@ -159,8 +159,8 @@ class Results:
     def __repr__(self) -> str:
         good = int(self.frame.success.sum())
         return (
-            f"{self.experiment.name}: {good} of {self.experiment.planned} runs in {len(self.cells)} cells were "
-            f"read back and equal, {len(self.failed)} failed, {len(self.skipped)} arms were left out"
+            f"{self.experiment.name}: {good} of {self.experiment.planned} runs in {len(self.cells)} cells "
+            f"were read back and equal, {len(self.failed)} failed, {len(self.skipped)} arms were left out"
         )
 
     @cached_property
@@ -170,7 +170,7 @@ class Results:
         names = [*(name for name in Row.model_fields if name not in ("stages", "timeline", "video_info"))]
         frame = DataFrame(rows, columns=[*names, "cover", *(f"{stage}_s" for stage in STAGES)])
         numbers = [name for name in names if _is_number(name)] + [f"{stage}_s" for stage in STAGES]
-        frame = frame.astype({name: float for name in numbers} | {"success": bool, "repeat": int})
+        frame = frame.astype(dict.fromkeys(numbers, float) | {"success": bool, "repeat": int})
         places = {cell.id: at for at, cell in enumerate(self.cells)}
         arms = {arm: at for at, arm in enumerate(ARMS)}
         key = [frame.cell.map(places), frame.arm.map(arms), frame.repeat]
@@ -218,7 +218,8 @@ class Results:
     def along(self, axis: str) -> list[Planned]:
         """Cells like the centre but for one axis: "resolution", "frames" or "payload"."""
         others = {"resolution", "frames", "payload"} - {axis}
-        others -= {"frames"} if self.own and axis == "resolution" else set()
+        if self.own:
+            others = {"payload"} if axis == "resolution" else others | {"cover"}
         middle = self.centre
         return [one for one in self.cells if all(getattr(one, n) == getattr(middle, n) for n in others)]
 
@@ -257,7 +258,11 @@ def _scaled(line: Series, scale: float) -> Series:
 def _flat(row: Row) -> dict[str, Any]:
     plain = row.model_dump(exclude={"stages", "timeline", "video_info"})
     stages = row.stages.model_dump() if row.stages else {}
-    return {**plain, "cover": row.video_info["cover"], **{f"{name}_s": value for name, value in stages.items()}}
+    return {
+        **plain,
+        "cover": row.video_info["cover"],
+        **{f"{name}_s": value for name, value in stages.items()},
+    }
 
 
 def _is_number(name: str) -> bool:

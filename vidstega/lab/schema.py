@@ -246,7 +246,18 @@ def json_schema() -> dict[str, Any]:
 
 def tables() -> str:
     """The whole file in Markdown, a table a record."""
-    records = (Experiment, Row, Stages, Timeline, Planned, Skipped, Cover, Codec, Machine, Memory)
+    records: tuple[type[Model], ...] = (
+        Experiment,
+        Row,
+        Stages,
+        Timeline,
+        Planned,
+        Skipped,
+        Cover,
+        Codec,
+        Machine,
+        Memory,
+    )
     abouts = [" ".join((one.__doc__ or "").split()) for one in records]
     heads = [f"## {one.__name__}\n\n{about}" for one, about in zip(records, abouts, strict=True)]
     return "\n\n".join(f"{head}\n\n{docs(one)}" for head, one in zip(heads, records, strict=True))

@@ -107,8 +107,8 @@ def control_arm(name: str, about: str, look: Mapping[str, Any], guess_s: float, 
 
 
 def _hide(variant: str, job: Job) -> Did:
-    how = {"variant": variant, "batch": job.batch, "workers": job.workers, "fourcc": job.fourcc}
-    return hide(Path(job.cover), Path(job.stego), job.message, job.key, **how)
+    how: dict[str, Any] = {"variant": variant, "batch": job.batch, "workers": job.workers}
+    return hide(Path(job.cover), Path(job.stego), job.message, job.key, fourcc=job.fourcc, **how)
 
 
 def _read(variant: str, job: Job) -> str:

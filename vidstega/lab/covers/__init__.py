@@ -49,7 +49,9 @@ def _in_folder(folder: Path, say: Callable[[str], None]) -> list[str]:
             continue
         known.append((one.width * one.height * one.frames, _label(one), str(path)))
     if not known:
-        raise InputError(f"{folder} holds no video that can be read; give a folder with videos, or one of them")
+        raise InputError(
+            f"{folder} holds no video that can be read; give a folder with videos, or one of them"
+        )
     known.sort()
     turns: dict[str, int] = {}
     ranked = []

@@ -14,7 +14,18 @@ from typing import Any
 from vidstega.errors import InputError
 from vidstega.lab import stamp
 from vidstega.lab.matrix import Matrix
-from vidstega.lab.schema import RESULTS, SCHEMA, Codec, Cover, Experiment, Memory, Planned, Row, Skipped, read_experiment
+from vidstega.lab.schema import (
+    RESULTS,
+    SCHEMA,
+    Codec,
+    Cover,
+    Experiment,
+    Memory,
+    Planned,
+    Row,
+    Skipped,
+    read_experiment,
+)
 
 Key = tuple[str, str, int]
 _SAME = ("config_digest", "machine", "versions", "code")
@@ -97,8 +108,6 @@ class ResultsFile:
             out.flush()
             os.fsync(out.fileno())
         draft.replace(self.path)
-
-
 
 
 def make_row(values: dict[str, Any]) -> Row:

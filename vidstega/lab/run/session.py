@@ -166,7 +166,7 @@ class _Session:
         job = Job(
             cover=cover.path,
             stego=str(stego),
-            payload=payload and str(payload),
+            payload=str(payload) if payload else None,
             sha256=sha256,
             key=KEY,
             fourcc=self.results.codec.fourcc if self.results.codec else "",
