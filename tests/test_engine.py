@@ -27,7 +27,7 @@ from vidstega.errors import (
     UnsupportedError,
     VerificationError,
 )
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.progress import Progress
 
 MESSAGE = b"meet at noon"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vidstega import h264, video
 from vidstega.errors import InputError
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 
 
 @pytest.fixture(scope="module", params=["yuv420p", "yuv422p", "yuv444p"])

@@ -19,7 +19,7 @@ import pytest
 import vidstega
 from vidstega import engine, h264, methods, payload, search, video
 from vidstega.errors import InputError, PayloadError, VerificationError, VidstegaError
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.methods.lsb import LSB
 from vidstega.progress import Progress
 

@@ -12,10 +12,11 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
+from vidstega.lab.config import RESOLUTIONS, parse_payload
+
 from vidstega.errors import InputError
 from vidstega.lab import report
 from vidstega.lab.arms import ARMS, LIMITS, PARALLEL
-from vidstega.lab.config import RESOLUTIONS, parse_payload
 from vidstega.lab.matrix import FIELDS, RESULTS, SCHEMA, STAGES
 
 MIDDLE = "1440p/100/100KB", "whole", 1

@@ -11,7 +11,7 @@ import pytest
 
 from vidstega import payload, video
 from vidstega.errors import CapacityError, InputError, ParameterError
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.predict import MIB, Estimate, estimate, of_extraction, sealed_bytes
 
 # The exact peak of resident memory, which the kernel keeps; PSS is never above it.

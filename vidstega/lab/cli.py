@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 OUT = "results/local"
-_CONFIG = "smoke (default), standard, full, or the path of a .toml file"
+_CONFIG = "smoke, standard, full, own, or the path of a .toml file (default: smoke, or own with --cover)"
 _ONLY = "runs that this names, such as 1440p, splice, 1440p/100/1KB or 720p,floor; can be repeated"
 _COVER = "measure your own video, or all in a folder, instead of synthetic ones; can be repeated"
-_LIMIT = "begin no run after so many seconds; the same command goes on (default: 600 with --cover)"
-_LIMIT_S = 600
+_LIMIT = "begin no run after so many seconds; the same command goes on (0: never stop)"
 
 
 def add_parsers(commands: Any) -> None:
@@ -21,7 +20,7 @@ def add_parsers(commands: Any) -> None:
         "Measure a matrix of videos, payloads and arms, and write the report. Goes on where it stopped."
     )
     add = stress.add_argument
-    add("--config", default="smoke", metavar="NAME", help=_CONFIG)
+    add("--config", metavar="NAME", help=_CONFIG)
     add("--only", action="append", default=[], metavar="TERM", help=_ONLY)
     add("--cover", action="append", default=[], metavar="PATH", help=_COVER)
     add("--limit", type=int, metavar="SECONDS", help=_LIMIT)
@@ -38,14 +37,15 @@ def add_parsers(commands: Any) -> None:
 
 
 def _stress(args: argparse.Namespace) -> int:
-    from vidstega.lab import covers, matrix
+    from vidstega.lab import matrix
+    from vidstega.lab.covers import files
     from vidstega.lab.report import write_report
     from vidstega.lab.run import run_matrix
 
     say = (lambda _: None) if args.quiet else print
-    own = covers.expand(args.cover, say) or None
-    limit = args.limit if args.limit is not None or not own else _LIMIT_S
-    chosen = matrix.change(matrix.load_matrix(args.config), covers=own, repeats=args.repeats, limit_s=limit)
+    own = files.expand(args.cover, say) or None
+    base = matrix.load_matrix(args.config or ("own" if own else "smoke"))
+    chosen = matrix.change(base, covers=own, repeats=args.repeats, limit_s=args.limit)
     progress = False if args.quiet else None
     done = run_matrix(chosen, args.out, only=args.only, progress=progress, say=say)
     path = write_report(args.out)

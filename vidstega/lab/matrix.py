@@ -30,7 +30,7 @@ CAPACITY = "capacity"
 """The payload that just fits at one bit per luma sample in all frames."""
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20}
 _AXES = {"resolutions": "resolution", "frames": "frames", "payloads": "payload"}
-_MATRICES = ("smoke", "standard", "full")
+_MATRICES = ("smoke", "standard", "full", "own")
 _COMPARED = ("synthetic", "seed", "covers", "workers", "batch", "interval_ms")
 
 
@@ -215,7 +215,7 @@ class Matrix(Model):
 
 
 def load_matrix(which: str) -> Matrix:
-    """Read a matrix: "smoke", "standard", "full", or the path of a TOML file.
+    """Read a matrix: "smoke", "standard", "full", "own", or the path of a TOML file.
 
     Raises
     ------

@@ -52,7 +52,7 @@ def parse(model: type[M], text: str | bytes, where: str, error: type[VidstegaErr
 
 
 def _one_line(model: type[Model], found: ValidationError) -> str:
-    first = found.errors(include_url=False)[0]
+    first = min(found.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
     path = [str(part) for part in first["loc"]]
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "json_invalid":

@@ -209,11 +209,11 @@ class Results:
 
     @property
     def centre(self) -> Planned:
-        """The middle of a star; otherwise the cell with the most good runs."""
+        """The middle of a star; otherwise the largest cell with the most good runs."""
         middle = self.experiment.config.centre
         found = middle and self.cell(f"{middle.resolution}/{middle.frames}/{middle.payload}")
         counts = self.frame[self.frame.success].cell.value_counts()
-        return found or max(self.cells, key=lambda one: counts.get(one.id, 0))
+        return found or max(self.cells, key=lambda one: (counts.get(one.id, 0), one.pixels * one.frames))
 
     def along(self, axis: str) -> list[Planned]:
         """Cells like the centre but for one axis: "resolution", "frames" or "payload"."""

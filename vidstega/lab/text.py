@@ -57,6 +57,13 @@ def amount(payload: str) -> str:
     return payload if unit == payload else f"{payload.removesuffix(unit)} {unit}"
 
 
+def frames(least: int, most: int = 0) -> str:
+    """So many frames, or from least to most."""
+    if most > least:
+        return f"{least} to {most} frames"
+    return "1 frame" if least == 1 else f"{least} frames"
+
+
 def with_unit(value: float, unit: str) -> str:
     """A figure of a column with its unit."""
     if unit == "bytes":

@@ -275,15 +275,17 @@ def enough(case: Case, arm: str | None) -> tuple[bool | None, str]:
     """Whether an arm meets the rule for going on with it, and the figures of that; None if unmeasured."""
     place, limits, rules = case.place, case.claims.thresholds, case.claims.rules
     memory, time = (case.value(place, arm, name) for name in ("memory_peak_mb", "total_time"))
-    if memory is None or time is None:
+    longest = case.longest_s(place, arm, limits.critical_mb)
+    if memory is None or time is None or longest is None:
         return None, ""
     grades = limits.memory_grade(memory), limits.time_grade(time)
-    checks = [grades[0] == "safe", grades[1] in ("excellent", "good")]
-    figures = [f"{plain(memory)} MiB is {grades[0]}", f"{plain(time)} s is {grades[1]}"]
-    longest = case.longest_s(place, arm, limits.critical_mb)
-    if longest is not None:
-        checks.append(longest >= rules.longest_video_s)
-        figures.append(f"longest video {span(longest)}")
+    long = longest >= rules.longest_video_s
+    checks = [grades[0] == "safe", grades[1] in ("excellent", "good"), long]
+    figures = [
+        f"{plain(memory)} MiB is {grades[0]}",
+        f"{plain(time)} s is {grades[1]}",
+        f"videos of {span(longest)}",
+    ]
     most = case.users and case.users.most(arm or "", place.resolution)
     if most and not case.results.own:
         checks.append(most.users >= rules.users)

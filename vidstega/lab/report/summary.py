@@ -10,7 +10,7 @@ from typing import Any
 from vidstega.lab.arms import ARMS, OURS
 from vidstega.lab.results import Results
 from vidstega.lab.schema import Planned
-from vidstega.lab.text import Table, amount, bytes_, plain
+from vidstega.lab.text import Table, amount, bytes_, frames, plain
 from vidstega.lab.users import need
 from vidstega.lab.verdicts import (
     OLD,
@@ -71,7 +71,7 @@ def headline(case: Case) -> Headline | None:
     old = [case.value(place, OLD, name) for name in ("total_time", "memory_peak_mb")]
     first, second = (plain(value) for value in old)
     carried = [case.carried(name, place.resolution) for name in (arm, OLD)]
-    where = f"{place.frames} frames of {place.resolution}"
+    where = f"{frames(place.frames)} of {place.resolution}"
     if case.results.own:
         where = f"{place.id.rpartition('/')[0]} ({where})"
     return Headline(amount(place.payload), where, plain(time), plain(memory), first, second, *carried)
@@ -119,13 +119,14 @@ def support(case: Case) -> Support | None:
     groups: dict[str, list[Planned]] = {}
     for cell in case.results.along("resolution"):
         groups.setdefault(cell.resolution, []).append(cell)
+    groups = {name: cells for name, cells in groups.items() if _support_row(case, cells, False)}
     studied = any(case.study(cells[0]) for cells in groups.values())
-    rows = [row for cells in groups.values() if (row := _support_row(case, cells, studied))]
+    rows = [_support_row(case, cells, studied) for cells in groups.values()]
     if not rows:
         return None
     same = len({(cell.frames, cell.payload) for cells in groups.values() for cell in cells}) == 1
     middle = case.results.centre
-    first = f"{middle.frames} frames, {amount(middle.payload)}" if same else amount(middle.payload)
+    first = f"{frames(middle.frames)}, {amount(middle.payload)}" if same else amount(middle.payload)
     head = [first, "videos", "status", "memory, MiB", "time, s", "users at once", "file grows"]
     parts = [
         "claimed by the study" + ("" if _as_studied(case, groups.values()) else ", scaled to the length")
@@ -149,27 +150,27 @@ def _support_row(case: Case, cells: list[Planned], studied: bool) -> list[str]:
 
     memory, time = (mid(arm or "", name) for name in ("memory_peak_mb", "total_time"))
     lengths = sorted({cell.frames for cell in cells})
-    count = f"{len(cells)}, {lengths[0]} to {lengths[-1]} frames" if case.results.own else ""
-    status = case.claims.thresholds.memory_grade(memory) if memory is not None else _state(case, cells)
-    if not status:
+    count = f"{len(cells)} of {frames(lengths[0], lengths[-1])}" if case.results.own else ""
+    old, failed = mid(OLD, "memory_peak_mb"), _any_failed(case, cells)
+    if memory is None and old is None and not failed:
         return []
+    status = "failed" if memory is None and failed else ""
+    status = case.claims.thresholds.memory_grade(memory) if memory is not None else status
     claimed = [study.memory_mb * scale, study.time_s * scale] if study else [None, None]
     return [
         resolution,
-        count.replace(f"{lengths[0]} to {lengths[0]}", f"{lengths[0]}").removeprefix("1, "),
-        f"{study.status} → **{status}**" if study else f"**{status}**",
-        _beside(case, studied, claimed[0], mid(OLD, "memory_peak_mb"), memory),
+        count,
+        " → ".join([*([study.status] if study else ()), *([f"**{status}**"] if status else ())]),
+        _beside(case, studied, claimed[0], old, memory),
         _beside(case, studied, claimed[1], mid(OLD, "total_time"), time),
         _users_beside(case, study.users if study else "", resolution),
         _beside(case, False, None, mid(OLD, "growth_ratio"), mid(arm or "", "growth_ratio"), "x"),
     ]
 
 
-def _state(case: Case, cells: list[Planned]) -> str:
+def _any_failed(case: Case, cells: list[Planned]) -> bool:
     ids = {cell.id for cell in cells}
-    if any(row.cell in ids for row in case.results.failed):
-        return "failed"
-    return "left out" if any(one.cell in ids for one in case.results.skipped) else ""
+    return any(row.cell in ids and row.arm == case.arm for row in case.results.failed)
 
 
 def _beside(
@@ -210,7 +211,7 @@ def costs(case: Case) -> Table | None:
         at = [text if cell is case.results.centre else "" for cell in cells]
         rows.append(["physical limits: copy / decode and code", *at, "", ""])
     middle = case.results.centre
-    head = [f"{middle.resolution}, {middle.frames} frames", *(amount(cell.payload) for cell in cells)]
+    head = [f"{middle.resolution}, {frames(middle.frames)}", *(amount(cell.payload) for cell in cells)]
     return Table([*head, "PSNR of touched frames, dB", "found by"], rows) if rows else None
 
 

@@ -19,9 +19,10 @@ from tqdm.auto import tqdm
 
 import vidstega
 from vidstega.errors import ParameterError
-from vidstega.lab import covers, stamp
+from vidstega.lab import stamp
 from vidstega.lab.arms import ARMS
 from vidstega.lab.arms.base import Job, MissingError, Task
+from vidstega.lab.covers import files as covers
 from vidstega.lab.matrix import Cell, Matrix, parse_payload
 from vidstega.lab.run.file import ResultsFile, make_row, new_head
 from vidstega.lab.run.fit import obstacle
