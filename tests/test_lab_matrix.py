@@ -100,7 +100,7 @@ def test_what_is_not_understood_is_an_error(wrong: dict[str, Any], says: str) ->
 def test_unknown_keys_in_a_file_and_files_that_are_none(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("repeat = 3\n")
-    with pytest.raises(ParameterError, match="mine.toml: unknown key 'repeat'; did you mean 'repeats'"):
+    with pytest.raises(ParameterError, match=r"mine\.toml: unknown key 'repeat'; did you mean 'repeats'"):
         load_matrix(str(path))
     path.write_text("repeats = \n")
     with pytest.raises(InputError, match="is not TOML"):
