@@ -102,9 +102,9 @@ def medians(frame: DataFrame, columns: Sequence[str] = (), by: Sequence[str] = (
 
 def ratios(frame: DataFrame, arm: str, against: str, column: str) -> Series:
     """How many times less than `against` an arm takes, by cell and repeat, each within one repeat."""
-    good = frame[frame.success].set_index(["cell", "repeat"])
-    more, less = (good[good.arm == name][column] for name in (against, arm))
-    return (more / less).dropna().rename(column)
+    good = frame.loc[frame.success, ["arm", "cell", "repeat", column]]
+    more, less = (good[good.arm == one].set_index(["cell", "repeat"])[column] for one in (against, arm))
+    return (more / less).dropna()
 
 
 def slopes(frame: DataFrame, column: str = "memory_peak_mb") -> DataFrame:
@@ -207,7 +207,7 @@ class Results:
         """The cell of this name."""
         return next((cell for cell in self.cells if cell.id == id), None)
 
-    @property
+    @cached_property
     def centre(self) -> Planned:
         """The middle of a star; otherwise the largest cell with the most good runs."""
         middle = self.experiment.config.centre
@@ -232,7 +232,8 @@ class Results:
 
     def ratio(self, cell: str, arm: str, against: str, column: str) -> Spread | None:
         """How many times less than `against` the arm takes, within a repeat."""
-        return Spread.of(ratios(self.frame[self.frame.cell == cell], arm, against, column))
+        found = ratios(self.frame, arm, against, column)
+        return Spread.of(found[cell]) if cell in found.index.unique("cell") else None
 
     def slope(self, cell: Planned, arm: str) -> Any:
         """The line of memory against length at the cell, or the centre's scaled by pixels; None without."""
