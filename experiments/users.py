@@ -3,8 +3,8 @@
     python experiments/users.py [--resolutions 480p 720p 1080p 1440p] [--budget 4G] [--out results/local]
 
 Writes ``users.json`` beside the stress results (`vidstega.lab.users.UsersFile` says what is in it), from
-where ``vidstega report`` takes it. Bounded by --most users and --seconds for each resolution and arm; a quarter of
-an hour on two cores. Needs the extras ``service``, ``notebooks`` and ``test``; run it on an idle machine.
+where ``vidstega report`` takes it. Bounded by --most users and --seconds for each resolution and arm; a
+quarter of an hour on two cores. Needs the extras ``service``, ``notebooks`` and ``test``; run it on an idle machine.
 """
 
 from __future__ import annotations
