@@ -4,7 +4,8 @@
 
 Writes ``users.json`` beside the stress results (`vidstega.lab.users.UsersFile` says what is in it), from
 where ``vidstega report`` takes it. Bounded by --most users and --seconds for each resolution and arm; a
-quarter of an hour on two cores. Needs the extras ``service``, ``notebooks`` and ``test``; run it on an idle machine.
+quarter of an hour on two cores. Needs the extras ``service``, ``notebooks`` and ``test``; run it on an
+idle machine.
 """
 
 from __future__ import annotations
