@@ -25,7 +25,7 @@ import psutil
 import vidstega
 from vidstega.errors import VidstegaError
 from vidstega.lab import make_cover, users
-from vidstega.lab.arms import control
+from vidstega.lab.arms import codec
 from vidstega.lab.matrix import parse_resolution
 from vidstega.lab.stamp import now, stamp
 from vidstega.lab.users.records import SCHEMA, UsersFile
@@ -150,15 +150,15 @@ def _climb(arm: str, cover: Path, folder: Path, args: argparse.Namespace) -> lis
 def _climb_current(cover: Path, folder: Path, args: argparse.Namespace) -> list[users.Level]:
     """The study's application, one process a user: it has no server that would make anyone wait."""
     try:
-        codec, _ = control.pick_codec()
+        best, _ = codec.pick_codec()
     except VidstegaError as error:
         print(f"no current arm: {error}", file=sys.stderr)
         return []
 
     def command(user: int) -> list[str]:
-        stego = folder / f"current-{user}{codec.suffix}"
+        stego = folder / f"current-{user}{best.suffix}"
         stego.unlink(missing_ok=True)
-        what = (cover, stego, user, args.payload, codec.fourcc)
+        what = (cover, stego, user, args.payload, best.fourcc)
         return [sys.executable, "-c", _CURRENT, *map(str, what)]
 
     def run(count: int) -> users.Level:

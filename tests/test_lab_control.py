@@ -10,7 +10,7 @@ import pytest
 from vidstega.errors import CapacityError, OutputError, PayloadError
 
 pytest.importorskip("cv2")
-from vidstega.lab.arms import ARMS, control
+from vidstega.lab.arms import ARMS, codec, control
 from vidstega.lab.arms.base import MissingError
 from vidstega.lab.covers import make_cover
 
@@ -69,16 +69,16 @@ def test_a_wrong_key_a_clean_video_and_a_lossy_codec_give_nothing(cover: Path, t
 
 
 def test_the_codec_is_the_fastest_exact_one() -> None:
-    best, trials = control.pick_codec()
+    best, trials = codec.pick_codec()
     exact = [trial for trial in trials if trial.exact]
     assert best in exact
     assert all(best.write_s + best.read_s <= trial.write_s + trial.read_s for trial in exact)
 
 
 def test_an_inexact_codec_is_never_picked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "CODECS", (("MJPG", ".avi"), ("XXXX", ".mkv")))
+    monkeypatch.setattr(codec, "CODECS", (("MJPG", ".avi"), ("XXXX", ".mkv")))
     with pytest.raises(OutputError, match="without loss"):
-        control.pick_codec()
+        codec.pick_codec()
 
 
 def test_a_library_that_is_missing_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,9 +51,9 @@ def quality(arm: Arm, job: Job, frames_used: int) -> Reply:
 
 def codec(arm: Arm, job: Job, **_: Any) -> Reply:
     """Which codec the control arms write here, and how all did that were tried."""
-    from vidstega.lab.arms import control
+    from vidstega.lab.arms.codec import pick_codec
 
-    best, trials = control.pick_codec()
+    best, trials = pick_codec()
     return {**dataclasses.asdict(best), "trials": [dataclasses.asdict(trial) for trial in trials]}
 
 

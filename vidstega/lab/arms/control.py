@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -45,26 +43,9 @@ from vidstega.lab.arms.base import (
 Picture = NDArray[np.uint8]
 """Samples of shape (height, width, 3), blue first."""
 
-CODECS = (("HFYU", ".mkv"), ("FFV1", ".mkv"), ("FFVH", ".mkv"), ("ULRG", ".mkv"), ("M8RG", ".mkv"))
-"""Lossless codecs OpenCV's FFmpeg may write. Some go through 4:2:2 or 4:2:0, are not exact, and fall out;
-PNG, JPEG-LS and JPEG 2000 are exact or nearly so and ten times slower, so they are not tried at all."""
-
-_TRIALS = 3
-
 _HEAD_BYTES = 8
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
 OVERHEAD_BYTES = _HEAD_BYTES + _SALT_BYTES + _NONCE_BYTES + _TAG_BYTES
-
-
-@dataclass(frozen=True)
-class Trial:
-    """How one codec did on a few frames; seconds are the best of three turns."""
-
-    fourcc: str
-    suffix: str
-    exact: bool
-    write_s: float
-    read_s: float
 
 
 def load_opencv() -> Any:
@@ -128,7 +109,7 @@ def _needs(variant: str, task: Task) -> tuple[float, float]:
 
 
 def _planes(path: str) -> Iterator[tuple[Planes, int]]:
-    with _Reader(Path(path)) as reader:
+    with Reader(Path(path)) as reader:
         for frame in reader:
             yield tuple(frame[..., channel] for channel in range(3)), 8
 
@@ -157,7 +138,7 @@ def hide(
     clock, at, total, used = Clock(), 0, 0, 0
     bits = np.unpackbits(np.frombuffer(_seal(message, key), np.uint8))
     clock.lap("seal")
-    with _Reader(cover) as reader, _Writer(stego, fourcc, reader) as writer:
+    with Reader(cover) as reader, _Writer(stego, fourcc, reader) as writer:
         samples = 3 * reader.size[0] * reader.size[1]
         for frames in _batches(reader, batch if variant == "streaming" else None):
             clock.lap("decode")
@@ -229,7 +210,7 @@ def recover(stego: Path, key: str, *, batch: int | None = None) -> bytes:
     PayloadError
         If there is none.
     """
-    with _Reader(stego) as reader:
+    with Reader(stego) as reader:
         parts: list[Picture] = []
         wanted, have = 8 * _HEAD_BYTES, 0
         for frames in _batches(reader, batch):
@@ -248,7 +229,7 @@ def recover(stego: Path, key: str, *, batch: int | None = None) -> bytes:
 # -- OpenCV ---------------------------------------------------------------------------------------------
 
 
-class _Reader:
+class Reader:
     """Frames of a video, one by one, as OpenCV gives them."""
 
     def __init__(self, path: Path) -> None:
@@ -262,7 +243,7 @@ class _Reader:
     def _ask(self, name: str) -> int:
         return int(self._capture.get(getattr(self._cv2, f"CAP_PROP_{name}")))
 
-    def __enter__(self) -> _Reader:
+    def __enter__(self) -> Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -277,7 +258,7 @@ class _Reader:
 
 
 class _Writer:
-    def __init__(self, path: Path, fourcc: str, like: _Reader) -> None:
+    def __init__(self, path: Path, fourcc: str, like: Reader) -> None:
         cv2 = load_opencv()
         self._path = path
         code = cv2.VideoWriter_fourcc(*fourcc)
@@ -300,56 +281,6 @@ def _batches(frames: Iterable[Picture], size: int | None) -> Iterator[list[Pictu
     source = iter(frames)
     while batch := list(islice(source, size)):
         yield batch
-
-
-def pick_codec() -> tuple[Trial, list[Trial]]:
-    """The fastest of `CODECS` that comes back exactly, by trial on a few frames; and all trials.
-
-    They take turns and the best time of each counts: what else the machine does must not make the control
-    arm look slow.
-
-    Raises
-    ------
-    OutputError
-        If OpenCV here writes none of them exactly.
-    """
-    rng = np.random.default_rng([0, 0])
-    ramp = np.add.outer(np.arange(360), np.arange(640))[..., None] // (4, 5, 6)
-    frames = [(ramp + rng.integers(0, 8, ramp.shape)).astype(np.uint8) for _ in range(6)]
-    with tempfile.TemporaryDirectory(prefix="vidstega-") as folder:
-        turns = [[_try_codec(*codec, frames, Path(folder)) for codec in CODECS] for _ in range(_TRIALS)]
-    trials = [_best(some) for some in zip(*turns, strict=True)]
-    exact = [trial for trial in trials if trial.exact]
-    if not exact:
-        raise OutputError(f"OpenCV writes none of {', '.join(name for name, _ in CODECS)} without loss here")
-    return min(exact, key=lambda trial: trial.write_s + trial.read_s), trials
-
-
-def _best(turns: Sequence[Trial]) -> Trial:
-    """Exact only if it always was."""
-    write_s, read_s = min(one.write_s for one in turns), min(one.read_s for one in turns)
-    return replace(turns[0], exact=all(one.exact for one in turns), write_s=write_s, read_s=read_s)
-
-
-def _try_codec(fourcc: str, suffix: str, frames: list[Picture], folder: Path) -> Trial:
-    cv2 = load_opencv()
-    path, clock = folder / f"{fourcc}{suffix}", Clock()
-    size = (frames[0].shape[1], frames[0].shape[0])
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, size)
-    if not writer.isOpened():
-        return Trial(fourcc, suffix, False, 0.0, 0.0)
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    clock.lap("write")
-    try:
-        with _Reader(path) as reader:
-            back = list(reader)
-    except InputError:
-        back = []
-    clock.lap("read")
-    exact = len(back) == len(frames) and all(map(np.array_equal, back, frames))
-    return Trial(fourcc, suffix, exact, clock.seconds["write"], clock.seconds["read"])
 
 
 # -- sealing --------------------------------------------------------------------------------------------

@@ -22,22 +22,15 @@ from vidstega.lab.covers.noise import (
     Colour,
     Floats,
     axis,
-    between,
     box,
     even,
     fractal,
     relief,
     smooth,
-    streaks,
 )
-
-Bytes = NDArray[np.uint8]
-Planes = tuple[Bytes, Bytes, Bytes]
+from vidstega.lab.covers.paint import DAY, DUSK, Bytes, Canvas, Palette, Planes, paint_landscape
 
 _SMALLEST, _LARGEST = 16, 16384  # pixels a side
-_LUMA_RANGE = (46, 216)  # leaves room for corners and grain, so that adding them never wraps
-_CHROMA_RANGE = (40, 216)
-_HORIZON, _GROUND = 0.52, 0.58  # shares of the height, from the top
 _GRAIN_INDEX = 2  # scenes are 0 and 1 in default_rng([index, seed])
 
 
@@ -73,7 +66,7 @@ def _cover_frames(width: int, height: int, frames: int, seed: int) -> Iterator[P
     for index, (start, stop) in enumerate(((0, cut), (cut, frames))):
         if start == stop:
             continue
-        palette = (_DAY, _DUSK)[(index + seed) % 2]
+        palette = (DAY, DUSK)[(index + seed) % 2]
         scene = _Scene.paint(width, height, palette, np.random.default_rng([index, seed]))
         for t in range(stop - start):
             y, u, v = scene.draw(t)
@@ -91,9 +84,9 @@ class _Scene:
     size: tuple[int, int]
 
     @classmethod
-    def paint(cls, width: int, height: int, palette: _Palette, rng: np.random.Generator) -> _Scene:
+    def paint(cls, width: int, height: int, palette: Palette, rng: np.random.Generator) -> _Scene:
         wide, high = even(width * 1.2) + 4, even(height * 1.08) + 4
-        canvas = _paint_landscape(wide, high, palette, rng)
+        canvas = paint_landscape(wide, high, palette, rng)
         return cls(canvas, _make_sprites(width, height, palette, rng), (width, height))
 
     def draw(self, t: int) -> Planes:
@@ -151,138 +144,6 @@ class _Grain:
             plane += tile[top : top + height, left : left + width]
 
 
-# --- the landscape ----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Palette:
-    sky: Colour
-    horizon: Colour
-    cloud: Colour
-    far: Colour
-    near: Colour
-    ground: Colour
-    accent: Colour  # what the ground has patches of
-    balloons: tuple[tuple[Colour, Colour], ...]
-    bush: Colour
-
-
-_DAY = _Palette(
-    sky=(128, 156, 108),
-    horizon=(196, 133, 123),
-    cloud=(214, 129, 127),
-    far=(134, 141, 118),
-    near=(82, 120, 118),
-    ground=(112, 104, 122),
-    accent=(142, 92, 136),
-    balloons=(
-        ((92, 108, 196), (190, 112, 136)),
-        ((112, 160, 100), (200, 126, 128)),
-        ((170, 66, 150), (96, 120, 160)),
-    ),
-    bush=(66, 118, 118),
-)
-_DUSK = _Palette(
-    sky=(92, 152, 122),
-    horizon=(186, 104, 160),
-    cloud=(184, 118, 148),
-    far=(106, 134, 138),
-    near=(70, 128, 138),
-    ground=(104, 112, 146),
-    accent=(136, 102, 154),
-    balloons=(
-        ((176, 84, 158), (84, 134, 150)),
-        ((90, 118, 180), (176, 116, 140)),
-        ((96, 150, 112), (180, 122, 132)),
-    ),
-    bush=(58, 124, 132),
-)
-
-
-@dataclass(frozen=True)
-class _Canvas:
-    """Planes being painted, in float32: Y in full size, U and V in half."""
-
-    y: Floats
-    u: Floats
-    v: Floats
-
-    @classmethod
-    def blank(cls, width: int, height: int) -> _Canvas:
-        u, v = np.full((2, height // 2, width // 2), 128, np.float32)
-        return cls(np.zeros((height, width), np.float32), u, v)
-
-    def band(self, top: float, bottom: float) -> tuple[_Canvas, Floats]:
-        """The rows between two shares of the height, as a canvas on the same memory, and their numbers."""
-        height = self.y.shape[0]
-        half = slice(int(top * height / 2), math.ceil(bottom * height / 2))
-        full = slice(2 * half.start, 2 * half.stop)
-        rows = np.arange(height, dtype=np.float32)[full, None]
-        return _Canvas(self.y[full], self.u[half], self.v[half]), rows
-
-    def lay(self, colour: Colour, opacity: Floats, texture: Floats | float = 0.0, tint: float = 0.0) -> None:
-        """Paint `colour` plus `texture` as far as `opacity` (0 to 1); `tint` of the texture turns the hue."""
-        y, u, v = self.y, self.u, self.v
-        y += opacity * (colour[0] + texture - y)
-        half = opacity[::2, ::2]
-        hue = tint * (texture[::2, ::2] if isinstance(texture, np.ndarray) else texture)
-        u += half * (colour[1] - hue - u)
-        v += half * (colour[2] + 0.6 * hue - v)
-
-    def planes(self) -> Planes:
-        return (
-            np.rint(self.y).clip(*_LUMA_RANGE).astype(np.uint8),
-            np.rint(self.u).clip(*_CHROMA_RANGE).astype(np.uint8),
-            np.rint(self.v).clip(*_CHROMA_RANGE).astype(np.uint8),
-        )
-
-
-def _paint_landscape(width: int, height: int, palette: _Palette, rng: np.random.Generator) -> Planes:
-    canvas = _Canvas.blank(width, height)
-    _paint_sky(canvas, palette, rng)
-    for depth in (0.0, 0.5, 1.0):
-        _paint_hills(canvas, palette, depth, rng)
-    _paint_ground(canvas, palette, rng)
-    return canvas.planes()
-
-
-def _paint_sky(canvas: _Canvas, palette: _Palette, rng: np.random.Generator) -> None:
-    sky, rows = canvas.band(0, _GROUND + 0.1)
-    height, width = sky.y.shape
-    down = (rows / (_HORIZON * canvas.y.shape[0])).clip(0, 1)
-    everywhere = np.ones((height, width), np.float32)
-    sky.lay(palette.sky, everywhere)
-    sky.lay(palette.horizon, everywhere * down**1.6)
-    clouds = streaks(rng, height, width, decay=0.62)
-    sky.lay(palette.cloud, 0.75 * smooth(clouds, 0.1, 2.0), 5 * clouds)
-
-
-def _paint_hills(canvas: _Canvas, palette: _Palette, depth: float, rng: np.random.Generator) -> None:
-    """One ridge, from the haze (depth 0) to the front (depth 1)."""
-    height, width = canvas.y.shape
-    skyline = fractal(rng, 8, width, decay=0.42 + 0.06 * depth)[4]
-    crest = height * (_HORIZON * (0.74 + 0.24 * depth) - (0.11 - 0.05 * depth) * skyline)
-    hills, rows = canvas.band(float(crest.min().clip(2, None) - 2) / height, _GROUND + 0.1)
-    light = relief(fractal(rng, *hills.y.shape, decay=0.55))
-    colour = between(palette.far, palette.near, depth)
-    mist = between(colour, palette.horizon, 0.45 * (1 - depth))
-    hills.lay(mist, smooth(rows - crest, -0.7, 0.7), (6 + 9 * depth) * light, 0.15)
-
-
-def _paint_ground(canvas: _Canvas, palette: _Palette, rng: np.random.Generator) -> None:
-    """A meadow that is seen flat far away and steep near: its rows are spread by perspective."""
-    ground, rows = canvas.band(_GROUND - 0.06, 1)
-    height, width = ground.y.shape
-    near = (rows - rows[0]) / (rows[-1] - rows[0])
-    seen = ((height - 1) * np.sqrt(near[:, 0])).astype(np.intp)
-    hump = fractal(rng, 8, width, decay=0.45)[4].clip(-3, 3)
-    opacity = smooth(rows - canvas.y.shape[0] * (_GROUND + 0.015 * hump), -1, 1)
-    patches = streaks(rng, height, width, decay=0.6)[seen]
-    grass = relief(fractal(rng, height, width, decay=0.66))[seen]
-    ground.lay(palette.ground, opacity, (5 + 8 * near) * grass + 5 * patches, 0.12)
-    ground.lay(palette.accent, opacity * (0.7 * smooth(patches, 0.3, 1.6)), 9 * grass, 0.12)
-
-
 # --- things that move -------------------------------------------------------------------------------------
 
 
@@ -315,7 +176,7 @@ class _Sprite:
     path: _Path
 
     @classmethod
-    def make(cls, canvas: _Canvas, opacity: Floats, path: _Path) -> _Sprite:
+    def make(cls, canvas: Canvas, opacity: Floats, path: _Path) -> _Sprite:
         full = np.rint(256 * opacity).astype(np.uint16)
         masks = (full, full[::2, ::2], full[::2, ::2])
         paint = [(p * m, 256 - m) for p, m in zip(canvas.planes(), masks, strict=True)]
@@ -335,7 +196,7 @@ def _blend(plane: Bytes, colour: NDArray[np.uint16], rest: NDArray[np.uint16], x
     under[:] = (under * rest[seen] + colour[seen]) >> 8
 
 
-def _make_sprites(width: int, height: int, palette: _Palette, rng: np.random.Generator) -> list[_Sprite]:
+def _make_sprites(width: int, height: int, palette: Palette, rng: np.random.Generator) -> list[_Sprite]:
     """Clouds behind, balloons before them, bushes that pass in front of the camera."""
     sprites = []
     for share in (0.30, 0.20):
@@ -362,7 +223,7 @@ def _balloon(side: float, colours: tuple[Colour, Colour], path: _Path, rng: np.r
     softness = 2.5 / wide
     stripes = smooth(np.sin(7 * longitude), -0.08, 0.08)
     light = 30 * (1 - radius**2).clip(0, 1) - 26 * (pear + y) - 16
-    canvas = _Canvas.blank(wide, high)
+    canvas = Canvas.blank(wide, high)
     canvas.lay(colours[0], np.ones((high, wide), np.float32))
     canvas.lay(colours[1], stripes)
     cloth_y = canvas.y
@@ -374,22 +235,22 @@ def _balloon(side: float, colours: tuple[Colour, Colour], path: _Path, rng: np.r
     return _Sprite.make(canvas, np.maximum(cloth, np.maximum(basket, ropes)), path)
 
 
-def _cloud(side: float, palette: _Palette, path: _Path, rng: np.random.Generator) -> _Sprite:
+def _cloud(side: float, palette: Palette, path: _Path, rng: np.random.Generator) -> _Sprite:
     high, wide = even(side), even(2.6 * side)
     puff = fractal(rng, high, wide, decay=0.6)
     x, y = axis(wide), axis(high)[:, None]
-    canvas = _Canvas.blank(wide, high)
+    canvas = Canvas.blank(wide, high)
     canvas.lay(palette.cloud, np.ones((high, wide), np.float32), 5 * puff - 14 * y)
     inside = (1 - x**2 - y**2).clip(0, 1)
     return _Sprite.make(canvas, 0.85 * smooth(inside * (1 + 0.35 * puff), 0.05, 0.9), path)
 
 
-def _bush(side: float, palette: _Palette, path: _Path, rng: np.random.Generator) -> _Sprite:
+def _bush(side: float, palette: Palette, path: _Path, rng: np.random.Generator) -> _Sprite:
     high, wide = even(side), even(1.7 * side)
     outline = fractal(rng, high, wide, decay=0.55)
     leaves = relief(fractal(rng, high, wide, decay=0.75))
     x, y = axis(wide), axis(high)[:, None]
     dome = 1 - x**2 - (0.5 * (y - 1)) ** 2
-    canvas = _Canvas.blank(wide, high)
+    canvas = Canvas.blank(wide, high)
     canvas.lay(palette.bush, np.ones((high, wide), np.float32), 8 * leaves - 14 * y - 8 * x, 0.2)
     return _Sprite.make(canvas, smooth(dome + 0.12 * outline, 0.12, 0.12 + 6 / wide), path)

@@ -23,7 +23,8 @@ from av.video.stream import VideoStream
 
 from vidstega.errors import OutputError, ParameterError
 from vidstega.lab.covers.noise import Floats
-from vidstega.lab.covers.scene import Bytes, Planes, cover_frames, require
+from vidstega.lab.covers.paint import Bytes, Planes
+from vidstega.lab.covers.scene import cover_frames, require
 
 _RATE = 48_000  # Hz
 _QP2LAMBDA = 118  # FFmpeg's FF_QP2LAMBDA: global_quality for one step of quantiser

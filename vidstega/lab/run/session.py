@@ -19,15 +19,15 @@ from tqdm.auto import tqdm
 
 import vidstega
 from vidstega.errors import ParameterError
-from vidstega.lab import stamp
 from vidstega.lab.arms import ARMS
 from vidstega.lab.arms.base import Job, MissingError, Task
 from vidstega.lab.covers import files as covers
 from vidstega.lab.matrix import Cell, Matrix, parse_payload
+from vidstega.lab.run import rows
 from vidstega.lab.run.file import ResultsFile, make_row, new_head
 from vidstega.lab.run.fit import obstacle
-from vidstega.lab.run.process import ArmError, Measured, Worker, memory_note
-from vidstega.lab.schema import STAGES, Codec, Cover, Experiment, Planned, Skipped
+from vidstega.lab.run.process import ArmError, Worker, memory_note
+from vidstega.lab.schema import Codec, Cover, Experiment, Planned, Skipped
 
 KEY = "the key of the stress lab"
 _MODULE = "vidstega.lab.arms"
@@ -174,7 +174,9 @@ class _Session:
             batch=self.matrix.batch,
             workers=workers,
         )
-        self.results.add(make_row(_identity(one, cover, job, hidden) | self._guarded(one, cover, job)))
+        known = rows.identity(one.cell, one.arm, one.repeat, cover)
+        known |= {"message_size": hidden, "workers": workers}
+        self.results.add(make_row(known | self._guarded(one, cover, job)))
 
     def _no_time(self, one: _Run) -> Skipped | None:
         limit = self.matrix.limit_s
@@ -210,7 +212,13 @@ class _Session:
                 seen = reader.ask(ask, timeout_s=timeout)
         if did["frames"] != cover.frames:
             raise ArmError(f"FrameCount: {did['frames']} frames were written for {cover.frames}")
-        return {"success": True, **_times(did), **_memory(cost), **_readback(read, read_cost), **seen}
+        return {
+            "success": True,
+            **rows.times(did),
+            **rows.memory(cost),
+            **rows.readback(read, read_cost),
+            **seen,
+        }
 
     def _suffix(self, one: _Run, cover: Cover) -> str:
         if ARMS[one.arm].kind == "control" and self.results.codec is not None:
@@ -260,72 +268,6 @@ class _Left:
 
 def _left_out(one: _Run, why: str, reason: str) -> Skipped:
     return Skipped.model_validate({"cell": one.cell.id, "arm": one.arm, "why": why, "reason": reason})
-
-
-def _identity(one: _Run, cover: Cover, job: Job, hidden: int) -> dict[str, Any]:
-    return {
-        "timestamp": stamp.now(),
-        "resolution": one.cell.resolution,
-        "width": cover.width,
-        "height": cover.height,
-        "frame_count": cover.frames,
-        "message_size": hidden,
-        "video_info": {
-            "cover": cover.id,
-            "codec": cover.codec,
-            "fps": cover.fps,
-            "duration_s": cover.duration_s,
-            "bytes": cover.bytes,
-        },
-        "cell": one.cell.id,
-        "arm": one.arm,
-        "repeat": one.repeat,
-        "payload": one.cell.payload,
-        "workers": job.workers,
-        "bytes_in": cover.bytes,
-        "load_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-    }
-
-
-def _times(did: dict[str, Any]) -> dict[str, Any]:
-    stages = {stage: did["stages"].get(stage, 0.0) for stage in STAGES}
-    return {
-        "total_time": did["wall_s"],
-        "encrypt_time": stages["seal"],
-        "read_time": stages["decode"],
-        "embed_time": stages["embed"],
-        "write_time": stages["encode"] + stages["mux"],
-        "encrypted_size": did["sealed_bytes"],
-        "bits_embedded": 8 * did["sealed_bytes"],
-        "stages": stages,
-        **{name: did[name] for name in ("frames_used", "frames_coded", "mode", "reason", "bytes_out")},
-        **{name: did[name] for name in ("capacity_bytes", "alpha")},
-    }
-
-
-def _memory(cost: Measured) -> dict[str, Any]:
-    return {
-        "memory_before_mb": cost.before_mib,
-        "memory_after_mb": cost.after_mib,
-        "memory_peak_mb": cost.peak_mib,
-        "memory_increase_mb": cost.peak_mib - cost.before_mib,
-        "memory_sampled_mb": cost.sampled_mib,
-        "memory_high_water_mb": cost.high_water_mib,
-        "memory_samples": cost.samples,
-        "memory_interval_s": cost.interval_s,
-        "timeline": {"t_s": cost.timeline_s, "mib": cost.timeline_mib},
-        "cpu_s": cost.cpu_s,
-    }
-
-
-def _readback(read: dict[str, Any], cost: Measured) -> dict[str, Any]:
-    return {
-        "compared": read["compared"],
-        "readback_s": read["wall_s"],
-        "readback_cpu_s": cost.cpu_s,
-        "readback_peak_mb": cost.peak_mib,
-        "readback_increase_mb": cost.peak_mib - cost.before_mib,
-    }
 
 
 def find_codec() -> Codec:
