@@ -211,7 +211,7 @@ class Taken:
 
 def measure(arm: str, arguments: Arm) -> Taken:
     """Run an arm in a fresh process; what it writes is gone before."""
-    from vidstega.lab.measure import Worker
+    from vidstega.lab.run.process import Worker
 
     if "out" in arguments:
         Path(arguments["out"]).unlink(missing_ok=True)
@@ -371,7 +371,7 @@ def scaling(table: Table, folder: Path, size: tuple[int, int], count: int) -> No
 
 def make_cover(folder: Path, size: tuple[int, int], frames: int, gop_s: float = 2.0) -> str:
     """A synthetic cover with sound, made once."""
-    from vidstega.lab import synth
+    from vidstega.lab.covers import synth
 
     path = folder / f"cover-{size[0]}x{size[1]}-{frames}-{gop_s}.mp4"
     if not path.exists():

@@ -2,9 +2,10 @@
 
     python experiments/users.py [--resolutions 480p 720p 1080p 1440p] [--budget 4G] [--out results/local]
 
-Writes ``users.json`` beside the stress results (`vidstega.lab.users.Users` says what is in it), from where
-``vidstega report`` takes it. Bounded by --most users and --seconds for each resolution and arm; a quarter of
-an hour on two cores. Needs the extras ``service``, ``notebooks`` and ``test``; run it on an idle machine.
+Writes ``users.json`` beside the stress results (`vidstega.lab.users.UsersFile` says what is in it), from
+where ``vidstega report`` takes it. Bounded by --most users and --seconds for each resolution and arm; a
+quarter of an hour on two cores. Needs the extras ``service``, ``notebooks`` and ``test``; run it on an
+idle machine.
 """
 
 from __future__ import annotations
@@ -23,12 +24,11 @@ import psutil
 
 import vidstega
 from vidstega.errors import VidstegaError
-from vidstega.lab import baseline, users
-from vidstega.lab.config import parse_resolution
-from vidstega.lab.report import USERS
+from vidstega.lab import make_cover, users
+from vidstega.lab.arms import codec
+from vidstega.lab.matrix import parse_resolution
 from vidstega.lab.stamp import now, stamp
-from vidstega.lab.synth import make_cover
-from vidstega.predict import estimate
+from vidstega.lab.users.records import SCHEMA, UsersFile
 from vidstega.service.settings import parse_size
 
 _LEVEL_S = 2 * users.LIMIT_S
@@ -37,11 +37,11 @@ _QUEUE = 64
 _CURRENT = """
 import sys
 from pathlib import Path
-from vidstega.lab import baseline
+from vidstega.lab.arms import control
 cover, stego, user, size, fourcc = sys.argv[1:]
 from vidstega.lab.users import secret
 key, message = secret(int(user))
-baseline.hide(Path(cover), Path(stego), message[: int(size)], key, fourcc=fourcc)
+control.hide(Path(cover), Path(stego), message[: int(size)], key, fourcc=fourcc)
 """
 
 
@@ -51,17 +51,29 @@ def main() -> int:
     args.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="users-", dir=args.scratch) as folder:
         for told in _measure(args, Path(folder)):
-            (args.out / USERS).write_text(json.dumps(told, indent=1) + "\n")
+            whole = UsersFile.model_validate_json(json.dumps(told))
+            text = whole.model_dump_json(by_alias=True, indent=1)
+            (args.out / users.USERS).write_text(text + "\n", encoding="utf-8")
     return 0
 
 
 def _measure(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]:
     told: dict[str, Any] = {
-        "stamp": stamp(), "created": now(), "budget_bytes": parse_size(args.budget), "limit_s": users.LIMIT_S,
-        "workers": args.workers or os.cpu_count(), "frames": args.frames, "payload_bytes": args.payload,
+        "schema": SCHEMA,
+        "stamp": stamp().model_dump(),
+        "created": now(),
+        "budget_bytes": parse_size(args.budget),
+        "limit_s": users.LIMIT_S,
+        "workers": args.workers or os.cpu_count(),
+        "frames": args.frames,
+        "payload_bytes": args.payload,
         "bounds": {"users": args.most, "seconds": args.seconds, "level_s": _LEVEL_S},
-        "storage_mb_s": _storage_mb_s(folder), "jobs": [], "carried": [], "levels": [], "crowd": None,
-    }  # fmt: skip
+        "storage_mb_s": _storage_mb_s(folder),
+        "jobs": [],
+        "carried": [],
+        "levels": [],
+        "crowd": None,
+    }
     for resolution in args.resolutions:
         width, height = parse_resolution(resolution)
         cover = make_cover(folder / f"{resolution}.mp4", width=width, height=height, frames=args.frames)
@@ -72,7 +84,7 @@ def _measure(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]
                 continue
             count, why = users.carried(levels), users.ended(levels, args.most)
             print(f"{resolution} {arm}: {count} users ({why})", flush=True)
-            told["levels"] += [where | one.row() for one in levels]
+            told["levels"] += [where | one.model_dump() for one in levels]
             told["carried"].append(where | {"users": count, "ended": why})
             yield told
     if args.crowd:
@@ -87,7 +99,7 @@ def _job(cover: Path, folder: Path, payload_bytes: int) -> dict[str, int]:
     after = psutil.Process().io_counters()
     (folder / "one.mp4").unlink()
     return {
-        "memory_bytes": estimate(cover, payload_bytes).memory_bytes,
+        "memory_bytes": vidstega.estimate(cover, payload_bytes).memory_bytes,
         "read_bytes": after.read_chars - before.read_chars,
         "written_bytes": after.write_chars - before.write_chars,
     }
@@ -138,15 +150,15 @@ def _climb(arm: str, cover: Path, folder: Path, args: argparse.Namespace) -> lis
 def _climb_current(cover: Path, folder: Path, args: argparse.Namespace) -> list[users.Level]:
     """The study's application, one process a user: it has no server that would make anyone wait."""
     try:
-        codec, _ = baseline.pick_codec()
+        best, _ = codec.pick_codec()
     except VidstegaError as error:
         print(f"no current arm: {error}", file=sys.stderr)
         return []
 
     def command(user: int) -> list[str]:
-        stego = folder / f"current-{user}{codec.suffix}"
+        stego = folder / f"current-{user}{best.suffix}"
         stego.unlink(missing_ok=True)
-        what = (cover, stego, user, args.payload, codec.fourcc)
+        what = (cover, stego, user, args.payload, best.fourcc)
         return [sys.executable, "-c", _CURRENT, *map(str, what)]
 
     def run(count: int) -> users.Level:
@@ -163,7 +175,7 @@ def _crowd(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     kept.mkdir()
     load = users.Load(cover, args.payload, tries=3, seconds=600, keep=kept)
     with users.serving(folder / "data-crowd", *_options(args), "--queue", str(_QUEUE)) as server:
-        one = _said(users.level(server, load, args.crowd)).row()
+        one = _said(users.level(server, load, args.crowd)).model_dump()
     return {"resolution": "480p", "queue": _QUEUE, "tries": load.tries} | one
 
 
@@ -175,8 +187,8 @@ def _options(args: argparse.Namespace) -> tuple[str, ...]:
 def _said(one: users.Level) -> users.Level:
     outcomes = ", ".join(f"{count} {name}" for name, count in one.outcomes.items())
     print(
-        f"  {one.users:4} users: {outcomes}, {one.refusals} refusals; p50 {one.p50_s:.2f} s, "
-        f"p95 {one.p95_s:.2f} s, {one.per_minute:.0f} a minute, peak {one.peak_bytes / users.MIB:,.0f} MiB, "
+        f"  {one.users:4} users: {outcomes}, {one.refusals} refusals; p50 {one.p50_s or 0:.2f} s, "
+        f"p95 {one.p95_s or 0:.2f} s, {one.per_minute:.0f} a minute, peak {one.peak_bytes / 2**20:,.0f} MiB, "
         f"{one.core_s:.1f} core-seconds, {one.read_back} read back {' '.join(one.errors)}",
         flush=True,
     )

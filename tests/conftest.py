@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 

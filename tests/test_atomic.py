@@ -16,7 +16,7 @@ import pytest
 
 import vidstega
 from vidstega.errors import OutputError
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 
 WORK = """
 import sys, vidstega

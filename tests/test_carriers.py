@@ -28,7 +28,7 @@ from vidstega.errors import (
     UnsupportedError,
     VerificationError,
 )
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.media.scan import scan as scan_file
 from vidstega.methods.lsb import LSB
 from vidstega.seal import keys

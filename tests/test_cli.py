@@ -17,7 +17,7 @@ import pytest
 
 import vidstega
 from vidstega import cli
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 
 COMMAND = [sys.executable, "-m", "vidstega"]
 _DECIDED_HERE = ("VIDSTEGA_", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "PYTHONUTF8", "LC_", "LANG")

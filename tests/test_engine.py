@@ -29,7 +29,7 @@ from vidstega.errors import (
     UnsupportedError,
     VerificationError,
 )
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.media import encode, mux
 from vidstega.media import scan as scanning
 from vidstega.media.decode import decode_span, planes

@@ -13,7 +13,7 @@ from vidstega import estimate
 from vidstega.ask import estimate_extraction
 from vidstega.carriers.memory import MIB
 from vidstega.errors import CapacityError, InputError, ParameterError
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.media.scan import scan
 from vidstega.results import Estimate
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from vidstega import h264
 from vidstega.errors import InputError
 from vidstega.h264.sets import Numbering
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.media.decode import decode_span
 from vidstega.media.decode import planes as planes_of
 from vidstega.media.scan import scan

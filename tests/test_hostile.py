@@ -23,7 +23,7 @@ from vidstega.carriers import Samples
 from vidstega.carriers.base import Failure, Wish
 from vidstega.carriers.samples.plan import SamplesPlan
 from vidstega.errors import InputError, PayloadError, VerificationError, VidstegaError
-from vidstega.lab.synth import make_cover
+from vidstega.lab.covers import make_cover
 from vidstega.media import decode
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan

@@ -10,12 +10,11 @@ import pytest
 
 from vidstega.cli import main
 
+HEAVY = {"cv2", "pandas", "matplotlib", "memory_profiler", "pydantic", "jinja2"}
+
 
 def test_importing_the_command_line_loads_nothing_heavy() -> None:
-    code = (
-        "import sys, vidstega.lab.cli; "
-        "print(*sorted({'cv2', 'pandas', 'matplotlib', 'memory_profiler'} & set(sys.modules)))"
-    )
+    code = f"import sys, vidstega.lab.cli; print(*sorted({HEAVY} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
 
@@ -49,8 +48,36 @@ def test_measures_what_is_asked_for(capsys: pytest.CaptureFixture[str], tmp_path
         '[centre]\nresolution = "160x120"\nframes = 12\npayload = "1KB"\n'
     )
     assert main(["stress", "--config", str(config), "--only", "6,copy", "--out", str(tmp_path)]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("160x120/6/1KB  copy")
-    assert "Resolution support matrix" in lines
-    assert lines[-1] == f"Report and figures: {tmp_path / 'analysis_report.md'}"
-    assert (tmp_path / "analysis_report.md").is_file()
+    out = capsys.readouterr().out
+    assert out.startswith("# Stress analysis: mine\n")
+    assert "not complete" in out.lower() and "1 equal, 0 failed" in out
+    assert "![" not in out
+    assert out.splitlines()[-1] == f"Report and figures: {tmp_path / 'analysis_report.md'}"
+    assert (tmp_path / "analysis_report.md").is_file() and (tmp_path / "details.md").is_file()
+
+
+def test_a_folder_of_ones_own_videos(
+    capsys: pytest.CaptureFixture[str], cover: Path, cover_vp9: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("memory_profiler")
+    folder, out = tmp_path / "mine", tmp_path / "out"
+    folder.mkdir()
+    for one in (cover, cover_vp9):
+        (folder / one.name).write_bytes(one.read_bytes())
+    (folder / "broken.mp4").write_text("no video")
+    (folder / "notes.txt").write_text("no video either")
+    assert main(["stress", "--cover", str(folder), "--only", "splice", "--out", str(out)]) == 0
+    text = capsys.readouterr().out
+    assert "broken.mp4 is left out: " in text and "notes" not in text
+    report = (out / "analysis_report.md").read_text()
+    rows = [line for line in report.splitlines() if "**safe**" in line]
+    assert [row.split(" | ")[0] for row in rows] == ["| 120p", "| 240p"]
+    assert "users" not in report and "1440p" not in report
+
+
+def test_a_folder_without_videos_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("memory_profiler")
+    assert main(["stress", "--cover", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert "holds no video that can be read" in error and len(error.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()

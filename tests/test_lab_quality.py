@@ -10,7 +10,7 @@ import pytest
 
 import vidstega
 from vidstega.lab import quality
-from vidstega.lab.synth import cover_frames
+from vidstega.lab.covers import cover_frames
 
 
 def luma(width: int = 480, height: int = 270, seed: int = 3) -> np.ndarray:

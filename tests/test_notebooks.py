@@ -36,6 +36,11 @@ def test_nothing_is_defined(path: Path) -> None:
         assert not re.search(r"^\s*(async\s+)?(def|class)\s", source(cell), re.MULTILINE)
 
 
+def test_nothing_is_patched_and_nothing_private_is_used(path: Path) -> None:
+    for cell in code_cells(path):
+        assert not re.search(r"\._[a-z]|import _|\bpatch\b", source(cell))
+
+
 def test_the_first_cell_holds_the_parameters_and_names_ones_own_video(path: Path) -> None:
     cells = code_cells(path)
     assert [k for k, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", ())] == [0]

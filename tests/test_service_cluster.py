@@ -18,7 +18,7 @@ distributed = pytest.importorskip("distributed")
 
 import vidstega  # noqa: E402
 from vidstega import engine, methods  # noqa: E402
-from vidstega.lab.synth import make_cover  # noqa: E402
+from vidstega.lab.covers import make_cover  # noqa: E402
 from vidstega.progress import Progress  # noqa: E402
 from vidstega.service.cluster import on_cluster  # noqa: E402
 

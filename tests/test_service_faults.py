@@ -26,7 +26,7 @@ import psutil  # noqa: E402
 
 import vidstega  # noqa: E402
 from vidstega import cli  # noqa: E402
-from vidstega.lab.synth import make_cover  # noqa: E402
+from vidstega.lab.covers import make_cover  # noqa: E402
 from vidstega.lab.users import NO_RATES, Load, Server, crowd, level, serving  # noqa: E402
 from vidstega.service import child as children  # noqa: E402
 from vidstega.service.child import Child, Limits, Outcome  # noqa: E402

@@ -144,7 +144,7 @@ def test_hide_download_recover(page: Page, cover: Path) -> None:
 
 
 def test_a_file_and_the_progress(page: Page, covers: Path, tmp_path: Path, server: Server) -> None:
-    from vidstega.lab.synth import make_cover
+    from vidstega.lab.covers import make_cover
 
     secret, cover = tmp_path / "secret.bin", tmp_path / "cover.mp4"
     secret.write_bytes(bytes(range(256)) * 400)

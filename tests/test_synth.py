@@ -14,8 +14,7 @@ import pytest
 from av.video.frame import PictureType
 
 from vidstega.errors import OutputError, ParameterError
-from vidstega.lab import synth
-from vidstega.lab.synth import cover_frames, make_cover
+from vidstega.lab.covers import cover_frames, make_cover, synth
 
 
 def decode(path: Path) -> list[av.VideoFrame]:

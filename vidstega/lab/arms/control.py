@@ -4,11 +4,8 @@ OpenCV's VideoCapture reads frames as BGR samples, NumPy replaces lowest bits in
 sample of the first frame on, OpenCV's VideoWriter writes all frames again, and the sound is lost. What
 the study's application got wrong is put right, so that the comparison is fair: the file is written in the
 fastest lossless codec that OpenCV reads back exactly (found by trial, `pick_codec`), and the message can
-be read back. Three variants tell the study's proposals apart:
-
-``read_all``   all frames in a list, one after the other
-``streaming``  the same in batches of some frames
-``parallel``   the list's carrying frames handed to a joblib process pool
+be read back. Three variants tell the study's proposals apart: ``read_all`` (all frames in a list),
+``streaming`` (in batches), ``parallel`` (the list's carrying frames handed to a joblib process pool).
 
 The message is sealed with scrypt and AES-256-GCM, as vidstega's payloads are, so that sealing costs the
 same in every arm. Only the lab imports this module.
@@ -18,9 +15,8 @@ from __future__ import annotations
 
 import os
 import secrets
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -31,52 +27,25 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from numpy.typing import NDArray
 
-from vidstega.clock import Clock
-from vidstega.errors import CapacityError, InputError, OutputError, PayloadError, VidstegaError
+from vidstega.errors import CapacityError, InputError, OutputError, PayloadError
+from vidstega.lab.arms.base import (
+    MIB,
+    Arm,
+    Clock,
+    Did,
+    Job,
+    MissingError,
+    Planes,
+    Task,
+    same_payload,
+)
 
 Picture = NDArray[np.uint8]
 """Samples of shape (height, width, 3), blue first."""
 
-CODECS = (("HFYU", ".mkv"), ("FFV1", ".mkv"), ("FFVH", ".mkv"), ("ULRG", ".mkv"), ("M8RG", ".mkv"))
-"""Lossless codecs OpenCV's FFmpeg may write. Some go through 4:2:2 or 4:2:0, are not exact, and fall out;
-PNG, JPEG-LS and JPEG 2000 are exact or nearly so and ten times slower, so they are not tried at all."""
-
-_TRIALS = 3
-
 _HEAD_BYTES = 8
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
 OVERHEAD_BYTES = _HEAD_BYTES + _SALT_BYTES + _NONCE_BYTES + _TAG_BYTES
-
-
-class MissingError(VidstegaError):
-    """A package or a system library that the lab needs is not there; the message says what to install."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """How one codec did on a few frames; seconds are the best of three turns."""
-
-    fourcc: str
-    suffix: str
-    exact: bool
-    write_s: float
-    read_s: float
-
-
-@dataclass
-class Hidden:
-    """What an embedding did, with wall seconds by stage."""
-
-    frames: int = 0
-    frames_used: int = 0
-    size: tuple[int, int] = (0, 0)
-    sealed_bytes: int = 0
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def capacity_bytes(self) -> int:
-        """The largest message at one bit in every BGR sample."""
-        return max(0, self.frames * self.size[0] * self.size[1] * 3 // 8 - OVERHEAD_BYTES)
 
 
 def load_opencv() -> Any:
@@ -97,6 +66,54 @@ def load_opencv() -> Any:
     return cv2
 
 
+# -- the arms -------------------------------------------------------------------------------------------
+
+
+def control_arm(name: str, about: str, look: Mapping[str, Any], guess_s: float, alone: str = "") -> Arm:
+    """The arm "current" or a variant of it, "current+streaming" or "current+parallel"."""
+    variant = name.partition("+")[2] or "read_all"
+    return Arm(
+        name=name,
+        kind="control",
+        about=about,
+        hide=partial(_hide, variant),
+        read=partial(_read, variant),
+        needs=partial(_needs, variant),
+        look=look,
+        guess_s=guess_s,
+        modules=("joblib",) if variant == "parallel" else (),
+        frames=_planes,
+        alone=alone,
+    )
+
+
+def _hide(variant: str, job: Job) -> Did:
+    how: dict[str, Any] = {"variant": variant, "batch": job.batch, "workers": job.workers}
+    return hide(Path(job.cover), Path(job.stego), job.message, job.key, fourcc=job.fourcc, **how)
+
+
+def _read(variant: str, job: Job) -> str:
+    batch = job.batch if variant == "streaming" else None
+    return same_payload(job, recover(Path(job.stego), job.key, batch=batch))
+
+
+def _needs(variant: str, task: Task) -> tuple[float, float]:
+    """BGR frames that are held, ten times the payload (bytes, sealed, bits), OpenCV's decoder and encoder."""
+    frame = 3 * task.width * task.height
+    held = min(task.frames, task.batch) if variant == "streaming" else task.frames
+    memory = 160 * MIB + frame * (held + 12) + 10 * task.payload_bytes
+    if variant == "parallel":
+        carrying = min(task.frames, 1 + 8 * task.payload_bytes // frame)
+        memory += 80 * MIB * task.workers + frame * carrying
+    return memory, 0.7 * frame * task.frames
+
+
+def _planes(path: str) -> Iterator[tuple[Planes, int]]:
+    with Reader(Path(path)) as reader:
+        for frame in reader:
+            yield tuple(frame[..., channel] for channel in range(3)), 8
+
+
 # -- hiding ---------------------------------------------------------------------------------------------
 
 
@@ -110,7 +127,7 @@ def hide(
     variant: str = "read_all",
     batch: int = 10,
     workers: int = 1,
-) -> Hidden:
+) -> Did:
     """Hide a message as the study's application does, in one of its variants.
 
     Raises
@@ -118,34 +135,41 @@ def hide(
     CapacityError
         If there are fewer samples than bits.
     """
-    done, clock = Hidden(), Clock()
+    clock, at, total, used = Clock(), 0, 0, 0
     bits = np.unpackbits(np.frombuffer(_seal(message, key), np.uint8))
-    done.sealed_bytes = len(bits) // 8
     clock.lap("seal")
-    with _Reader(cover) as reader, _Writer(stego, fourcc, reader) as writer:
-        done.size, at = reader.size, 0
+    with Reader(cover) as reader, _Writer(stego, fourcc, reader) as writer:
+        samples = 3 * reader.size[0] * reader.size[1]
         for frames in _batches(reader, batch if variant == "streaming" else None):
             clock.lap("decode")
-            samples = frames[0].size
             carrying = min(len(frames), -(-(len(bits) - at) // samples))
+            todo = bits[at : at + carrying * samples]
             if variant == "parallel":
-                frames[:carrying] = _embed_in_pool(frames[:carrying], bits, workers)
+                frames[:carrying] = _embed_in_pool(frames[:carrying], todo, workers)
             else:
                 for number in range(carrying):
-                    frames[number] = embed_frame(frames[number], bits[at + number * samples :])
-            at = min(len(bits), at + carrying * samples)
-            done.frames_used += carrying
-            done.frames += len(frames)
+                    embed_frame(frames[number], todo[number * samples :])
+            at, used, total = at + len(todo), used + carrying, total + len(frames)
             clock.lap("embed")
             for frame in frames:
                 writer.write(frame)
             frames.clear()  # or the next batch is read while this one is in memory
             clock.lap("encode")
+        capacity = max(0, total * samples // 8 - OVERHEAD_BYTES)
         if at < len(bits):
-            raise CapacityError(f"needs {len(bits):,} bits, capacity is {8 * done.capacity_bytes:,} bits")
+            raise CapacityError(f"needs {len(bits):,} bits, capacity is {8 * capacity:,} bits")
     clock.lap("encode")
-    done.seconds = clock.seconds
-    return done
+    return Did(
+        stages=clock.seconds,
+        frames=total,
+        frames_coded=total,
+        mode="re-write",
+        reason=f"OpenCV writes every frame as {fourcc}, without sound",
+        frames_used=used,
+        sealed_bytes=len(bits) // 8,
+        alpha=len(bits) / (used * samples),
+        capacity_bytes=capacity,
+    )
 
 
 def embed_frame(frame: Picture, bits: Picture) -> Picture:
@@ -186,7 +210,7 @@ def recover(stego: Path, key: str, *, batch: int | None = None) -> bytes:
     PayloadError
         If there is none.
     """
-    with _Reader(stego) as reader:
+    with Reader(stego) as reader:
         parts: list[Picture] = []
         wanted, have = 8 * _HEAD_BYTES, 0
         for frames in _batches(reader, batch):
@@ -202,23 +226,10 @@ def recover(stego: Path, key: str, *, batch: int | None = None) -> bytes:
     return _unseal(data[_HEAD_BYTES : wanted // 8], key)
 
 
-def read_frames(path: Path, wanted: Sequence[int]) -> Iterator[Picture]:
-    """The frames with these ascending numbers."""
-    with _Reader(path) as reader:
-        numbers = iter(wanted)
-        number = next(numbers, None)
-        for at, frame in enumerate(reader):
-            if number is None:
-                return
-            if at == number:
-                yield frame
-                number = next(numbers, None)
-
-
 # -- OpenCV ---------------------------------------------------------------------------------------------
 
 
-class _Reader:
+class Reader:
     """Frames of a video, one by one, as OpenCV gives them."""
 
     def __init__(self, path: Path) -> None:
@@ -232,7 +243,7 @@ class _Reader:
     def _ask(self, name: str) -> int:
         return int(self._capture.get(getattr(self._cv2, f"CAP_PROP_{name}")))
 
-    def __enter__(self) -> _Reader:
+    def __enter__(self) -> Reader:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -247,7 +258,7 @@ class _Reader:
 
 
 class _Writer:
-    def __init__(self, path: Path, fourcc: str, like: _Reader) -> None:
+    def __init__(self, path: Path, fourcc: str, like: Reader) -> None:
         cv2 = load_opencv()
         self._path = path
         code = cv2.VideoWriter_fourcc(*fourcc)
@@ -270,56 +281,6 @@ def _batches(frames: Iterable[Picture], size: int | None) -> Iterator[list[Pictu
     source = iter(frames)
     while batch := list(islice(source, size)):
         yield batch
-
-
-def pick_codec() -> tuple[Trial, list[Trial]]:
-    """The fastest of `CODECS` that comes back exactly, by trial on a few frames; and all trials.
-
-    They take turns and the best time of each counts: what else the machine does must not make the control
-    arm look slow.
-
-    Raises
-    ------
-    OutputError
-        If OpenCV here writes none of them exactly.
-    """
-    rng = np.random.default_rng([0, 0])
-    ramp = np.add.outer(np.arange(360), np.arange(640))[..., None] // (4, 5, 6)
-    frames = [(ramp + rng.integers(0, 8, ramp.shape)).astype(np.uint8) for _ in range(6)]
-    with tempfile.TemporaryDirectory(prefix="vidstega-") as folder:
-        turns = [[_try_codec(*codec, frames, Path(folder)) for codec in CODECS] for _ in range(_TRIALS)]
-    trials = [_best(some) for some in zip(*turns, strict=True)]
-    exact = [trial for trial in trials if trial.exact]
-    if not exact:
-        raise OutputError(f"OpenCV writes none of {', '.join(name for name, _ in CODECS)} without loss here")
-    return min(exact, key=lambda trial: trial.write_s + trial.read_s), trials
-
-
-def _best(turns: Sequence[Trial]) -> Trial:
-    """Exact only if it always was."""
-    write_s, read_s = min(one.write_s for one in turns), min(one.read_s for one in turns)
-    return replace(turns[0], exact=all(one.exact for one in turns), write_s=write_s, read_s=read_s)
-
-
-def _try_codec(fourcc: str, suffix: str, frames: list[Picture], folder: Path) -> Trial:
-    cv2 = load_opencv()
-    path, clock = folder / f"{fourcc}{suffix}", Clock()
-    size = (frames[0].shape[1], frames[0].shape[0])
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, size)
-    if not writer.isOpened():
-        return Trial(fourcc, suffix, False, 0.0, 0.0)
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    clock.lap("write")
-    try:
-        with _Reader(path) as reader:
-            back = list(reader)
-    except InputError:
-        back = []
-    clock.lap("read")
-    exact = len(back) == len(frames) and all(map(np.array_equal, back, frames))
-    return Trial(fourcc, suffix, exact, clock.seconds["write"], clock.seconds["read"])
 
 
 # -- sealing --------------------------------------------------------------------------------------------

@@ -22,8 +22,10 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -32,6 +34,7 @@ import psutil
 from memory_profiler import memory_usage
 
 from vidstega.errors import VidstegaError
+from vidstega.lab.schema import Memory
 
 TIMELINE_POINTS = 120
 _DUTY = 20
@@ -70,6 +73,16 @@ def memory_metric() -> str:
     return "pss" if hasattr(psutil.Process().memory_full_info(), "pss") else "uss"
 
 
+def memory_note(interval_ms: int) -> Memory:
+    """How memory is measured here."""
+    return Memory(
+        metric=memory_metric(),
+        unit="MiB, sum over the process tree",
+        tool=f"memory_profiler {metadata.version('memory-profiler')}, sampled from another process",
+        least_interval_ms=interval_ms,
+    )
+
+
 def tree_mib(pid: int) -> float | None:
     """Memory of a process and all its children now, in MiB; None if it is gone."""
     try:
@@ -84,15 +97,11 @@ def tree_mib(pid: int) -> float | None:
 def tree_cpu_s(pid: int) -> float:
     """CPU seconds so far of a process, its children, and those it has waited for."""
     total = 0.0
-    try:
+    with suppress(psutil.Error):
         root = psutil.Process(pid)
         for process in (root, *root.children(recursive=True)):
-            try:
+            with suppress(psutil.Error):
                 total += sum(process.cpu_times()[:4])
-            except psutil.Error:
-                continue
-    except psutil.Error:
-        pass
     return total
 
 
@@ -141,23 +150,15 @@ class Worker:
 
     def close(self) -> None:
         """End the process and whatever it started."""
-        try:
+        with suppress(psutil.Error):
             root = psutil.Process(self._process.pid)
-            family = [*root.children(recursive=True), root]
-        except psutil.Error:
-            family = []
-        for process in family:
-            try:
-                process.kill()
-            except psutil.Error:
-                continue
+            for process in (*root.children(recursive=True), root):
+                with suppress(psutil.Error):
+                    process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._stderr):
-            assert pipe is not None
-            try:
-                pipe.close()
-            except OSError:
-                continue
+            with suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
 
     def run(self, job: Mapping[str, Any], *, timeout_s: float) -> tuple[dict[str, Any], Measured]:
         """Do one job and measure it.
@@ -178,13 +179,20 @@ class Worker:
         after, highest = tree_mib(pid) or 0.0, _status_mib(pid, "VmHWM")
         high_water = None if highest is None or resident is None else before + highest - resident
         reply = self._reply(line)
-        sampled = max([before, after, *sizes])
-        spacing = wall / max(1, len(times))
-        short_s, short_mib = _thin(times, sizes)
+        sampled, (short_s, short_mib) = max([before, after, *sizes]), _thin(times, sizes)
         return reply, Measured(
-            wall, cpu, before, after, max(sampled, high_water or 0.0), sampled, high_water, len(times),
-            spacing, short_s, short_mib,
-        )  # fmt: skip
+            wall_s=wall,
+            cpu_s=cpu,
+            before_mib=before,
+            after_mib=after,
+            peak_mib=max(sampled, high_water or 0.0),
+            sampled_mib=sampled,
+            high_water_mib=high_water,
+            samples=len(times),
+            interval_s=wall / max(1, len(times)),
+            timeline_s=short_s,
+            timeline_mib=short_mib,
+        )
 
     def ask(self, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
         """Do one job without measuring it."""

@@ -1,0 +1,98 @@
+"""Typed records: what a file may say, in which unit, and one line about what is wrong with it."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vidstega.errors import InputError, VidstegaError
+
+
+class Model(BaseModel):
+    """A record of which every field is known; NaN and infinities are no numbers here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+M = TypeVar("M", bound=Model)
+
+
+def field(meaning: str, unit: str = "", **options: Any) -> Any:
+    """A field of a record with its meaning and its unit."""
+    return Field(description=meaning, json_schema_extra={"unit": unit}, **options)
+
+
+def figure(meaning: str, unit: str = "") -> Any:
+    """A field that is null where it does not apply or was not reached."""
+    return field(meaning, unit, default=None)
+
+
+def unit_of(model: type[Model], name: str) -> str:
+    """The unit of a field, such as "s" or "MiB"."""
+    extra = model.model_fields[name].json_schema_extra
+    return str(extra.get("unit", "")) if isinstance(extra, dict) else ""
+
+
+def parse(model: type[M], text: str | bytes, where: str, error: type[VidstegaError] = InputError) -> M:
+    """The record that JSON text holds.
+
+    Raises
+    ------
+    VidstegaError
+        Of the kind `error`, in one line: where, the key, what was given, what would do.
+    """
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as found:
+        raise error(f"{where}{_one_line(model, found)}") from None
+
+
+def _one_line(model: type[Model], found: ValidationError) -> str:
+    first = min(found.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    path = [str(part) for part in first["loc"]]
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "json_invalid":
+        return f" is not JSON: {message.removeprefix('Invalid JSON: ')}"
+    if first["type"] == "missing":
+        return f": {_named(path[:-1])}lacks {path[-1]!r}"
+    if first["type"] == "extra_forbidden":
+        return f": {_named(path[:-1])}unknown key {path[-1]!r}; {_instead(model, path)}"
+    given = repr(first["input"])
+    given = given if len(given) <= 60 else f"{given[:57]}..."
+    return f": {'.'.join(path) or 'it'} = {given}; {message[:1].lower()}{message[1:]}"
+
+
+def _named(path: list[str]) -> str:
+    return f"[{'.'.join(path)}] " if path else ""
+
+
+def _instead(model: type[Model], path: list[str]) -> str:
+    names = list(_model_at(model, path[:-1]).model_fields)
+    close = difflib.get_close_matches(path[-1], names, 1)
+    return f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(names)}"
+
+
+def _model_at(model: type[Model], path: Iterable[str]) -> type[Model]:
+    for part in path:
+        if part in model.model_fields:
+            model = next(_models_in(model.model_fields[part].annotation), model)
+    return model
+
+
+def _models_in(annotation: Any) -> typing.Iterator[type[Model]]:
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _models_in(part)
+
+
+def docs(model: type[Model]) -> str:
+    """A Markdown table of all fields: name, unit, meaning."""
+    lines = ["| field | unit | meaning |", "| :-- | :-- | :-- |"]
+    for name, info in model.model_fields.items():
+        lines.append(f"| `{info.alias or name}` | {unit_of(model, name)} | {info.description} |")
+    return "\n".join(lines)

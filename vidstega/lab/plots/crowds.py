@@ -1,0 +1,88 @@
+"""Many users: how many are carried, how long they wait, what the server takes meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from vidstega.lab.arms import ARMS
+from vidstega.lab.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION
+from vidstega.lab.users import UsersFile, Visit, Watch
+
+_NAMES = {"splice": "vidstega", "current": "present way"}
+
+
+def users_carried(users: UsersFile, ax: Axes) -> Axes:
+    """The most simultaneous users that were carried, by resolution and arm."""
+    places = list(dict.fromkeys(one.resolution for one in users.carried))
+    arms = list(dict.fromkeys(one.arm for one in users.carried))
+    width = 0.8 / len(arms)
+    for k, arm in enumerate(arms):
+        color = ARMS[arm].look["color"]
+        for x, place in enumerate(places):
+            most = users.most(arm, place)
+            if most is not None:
+                at = x + (k - (len(arms) - 1) / 2) * width
+                ax.bar(at, most.users, 0.9 * width, color=color, label="" if x else _NAMES.get(arm, arm))
+                ax.annotate(most.text, (at, most.users), (0, 2), textcoords="offset points", ha="center")
+    ax.set_xticks(range(len(places)), places)
+    ax.set(ylabel="users at once (number)", title=f"Carried within {users.limit_s:g} s")
+    ax.legend(loc="upper right")
+    return ax
+
+
+def users_p95(users: UsersFile, ax: Axes, arm: str = "splice") -> Axes:
+    """The 95th percentile of the time to a result against simultaneous users, a line a resolution."""
+    shades = ("#9AD9C6", "#56B4E9", "#0072B2", "#000000")
+    places = list(dict.fromkeys(one.resolution for one in users.carried if one.arm == arm))
+    for shade, place in zip(shades, places, strict=False):
+        rows = [one for one in users.of(arm, place) if one.p95_s is not None]
+        if rows:
+            x, y = [one.users for one in rows], [one.p95_s or 0.0 for one in rows]
+            ax.plot(x, y, color=shade, marker=ARMS[arm].look["marker"], markersize=5, label=place)
+    ax.axhline(users.limit_s, color=VERMILION, linewidth=1, linestyle="--")
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.set(xlabel="users at once (number)", ylabel="95 % have a result within (s)")
+    ax.set_title(f"Time to a result, {_NAMES.get(arm, arm)}")
+    ax.legend(loc="center left")
+    return ax
+
+
+def visits(seen: Sequence[Visit], ax: Axes) -> Axes:
+    """Seconds from upload to result of each user, in the order of who was done first."""
+    colors = {"done": GREEN, "refused": ORANGE}
+    rows = sorted(seen, key=lambda one: one.seconds)
+    for y, one in enumerate(rows):
+        ax.barh(y, one.seconds, 0.7, color=colors.get(one.outcome, VERMILION))
+        told = f"{one.outcome}, refused {one.refusals}x before" if one.refusals else one.outcome
+        ax.annotate(told, (one.seconds, y), (4, 0), textcoords="offset points", va="center", fontsize=9)
+    ax.set_xlim(0, 1.6 * max((one.seconds for one in rows), default=1))
+    ax.set_yticks(range(len(rows)), [f"user {one.user + 1}" for one in rows], fontsize=9)
+    ax.set(xlabel="from upload to result (s)", title="Time to result")
+    return ax
+
+
+def memory_budget(memory: Watch, budget_bytes: int, ax: Axes) -> Axes:
+    """Memory of a process tree over time, below its budget."""
+    budget = budget_bytes / (1 << 20)
+    ax.plot(memory.seconds, [value / (1 << 20) for value in memory.values], color=BLUE)
+    ax.axhline(budget, color=VERMILION, linestyle="--")
+    ax.annotate("budget", (0, budget), (2, -3), textcoords="offset points", va="top")
+    ax.set_ylim(0, 1.1 * budget)
+    ax.set(xlabel="time (s)", ylabel="server and jobs, PSS (MiB)", title="Memory")
+    return ax
+
+
+def workers(watch: Watch, ax: Axes, spans: Mapping[str, tuple[float, float]]) -> Axes:
+    """Workers over time, with the spans in which there was something to do."""
+    ax.step(watch.seconds, watch.values, where="post", color=BLUE)
+    for name, (start, end) in spans.items():
+        ax.axvspan(start, end, color=GREY, alpha=0.25, label=name)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylim(-0.1, max(watch.values, default=1) + 0.6)
+    ax.set(xlabel="time (s)", ylabel="workers (number)", title="Workers of the cluster")
+    ax.legend(loc="upper right")
+    return ax

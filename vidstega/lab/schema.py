@@ -1,0 +1,263 @@
+"""``stress_test_results.json``, typed once: every field with its unit and its meaning.
+
+From here come the JSON schema, the tables in experiments/COLUMNS.md, and every check of a file that was
+torn or written by hand. The first fields of a row have the names of the study's file, so that scripts for
+it still read ours; its "mb" are MiB, and its times are seconds. What follows from other fields (growth,
+ratios, speed-up) is not stored: `vidstega.lab.results` computes it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field
+
+from vidstega.errors import InputError
+from vidstega.lab.matrix import ArmName, Matrix
+from vidstega.lab.model import Model, docs, field, figure, parse
+
+SCHEMA = "vidstega.stress/2"
+RESULTS = "stress_test_results.json"
+STAGES = ("probe", "plan", "seal", "decode", "embed", "digest", "encode", "mux", "verify")
+
+
+class Stages(Model):
+    """Wall seconds by stage."""
+
+    probe: float = field("reading the file's tables", "s", default=0.0)
+    plan: float = field("which frames carry what", "s", default=0.0)
+    seal: float = field("key, compression, encryption", "s", default=0.0)
+    decode: float = field("decoding", "s", default=0.0)
+    embed: float = field("changing samples", "s", default=0.0)
+    digest: float = field("digests for verification", "s", default=0.0)
+    encode: float = field("coding anew", "s", default=0.0)
+    mux: float = field("writing the container", "s", default=0.0)
+    verify: float = field("reading back what was written, within the arm", "s", default=0.0)
+
+
+class Timeline(Model):
+    """Memory over time, at most 120 points, each the highest of its stretch."""
+
+    t_s: tuple[float, ...] = field("since the arm began", "s", default=())
+    mib: tuple[float, ...] = field("of the process tree", "MiB", default=())
+
+
+class Row(Model):
+    """One run: an arm on a cell, once. What does not apply, or was not reached by a failed run, is null."""
+
+    timestamp: str = field("when the run began, UTC, ISO 8601")
+    resolution: str = field('"480p" to "2160p" or "WxH"; of your own video, by its shorter side')
+    width: int = field("of the picture", "pixels")
+    height: int = field("of the picture", "pixels")
+    frame_count: int = field("of the cover", "frames")
+    operation: Literal["embed"] = field("always embed", default="embed")
+    success: bool = field("written, read back by a fresh process and equal; nothing else counts")
+    total_time: float | None = figure("wall time of the arm, its own checks included, imports not", "s")
+    encrypt_time: float | None = figure("stage seal", "s")
+    read_time: float | None = figure("stage decode", "s")
+    embed_time: float | None = figure("stage embed", "s")
+    write_time: float | None = figure("stages encode and mux", "s")
+    memory_before_mb: float | None = figure("all imported, nothing done: the import baseline", "MiB")
+    memory_after_mb: float | None = figure("when the arm is done", "MiB")
+    memory_peak_mb: float | None = figure("highest, over the process tree", "MiB")
+    memory_increase_mb: float | None = figure("peak above the import baseline: frames", "MiB")
+    message_size: int = field("payload; 0 for the limits", "bytes", default=0)
+    encrypted_size: int | None = figure("payload with its seal", "bytes")
+    bits_embedded: int | None = figure("8 times `encrypted_size`", "bits")
+    frames_used: int | None = figure("frames that carry", "frames")
+    video_info: dict[str, str | float | int | None] = field("cover (id), codec, fps, duration_s, bytes")
+    error: str | None = figure('"Kind: what went wrong"')
+    cell: str = field('"1440p/100/100KB": resolution, frames, payload; or video, payload')
+    arm: ArmName = field("which way to write the video")
+    repeat: int = field("from 0 on")
+    payload: str = field('"1KB" (1024 bytes), "100KB", "1MB", "capacity"')
+    workers: int = field("of the parallel arms; 1 for the others", default=1)
+    mode: str | None = figure('"splice", "transcode", "re-write", "limit", ...')
+    reason: str | None = figure("why this mode")
+    frames_coded: int | None = figure("frames written anew", "frames")
+    cpu_s: float | None = figure("CPU time of the tree, user and system", "s")
+    stages: Stages | None = field("wall time by stage", "s", default=None)
+    memory_samples: int | None = figure("number of samples")
+    memory_interval_s: float | None = figure("mean distance of samples", "s")
+    memory_sampled_mb: float | None = figure("highest sample", "MiB")
+    memory_high_water_mb: float | None = figure("by the high-water mark", "MiB")
+    timeline: Timeline | None = field("memory over time", default=None)
+    readback_s: float | None = figure("the fresh process that read it back", "s")
+    readback_cpu_s: float | None = figure("its CPU time", "s")
+    readback_peak_mb: float | None = figure("its peak", "MiB")
+    readback_increase_mb: float | None = figure("its peak above its imports", "MiB")
+    compared: str | None = figure('"payload", "packets" or "every frame"')
+    bytes_in: int = field("the cover", "bytes", default=0)
+    bytes_out: int | None = figure("the result", "bytes")
+    capacity_bytes: int | None = figure("most payload this arm can put here", "bytes")
+    alpha: float | None = figure("of a carrying frame", "bits/sample")
+    change_rate: float | None = figure("share of samples changed in frames that carry")
+    psnr_db: float | None = figure("of frames that carry, against the cover's", "dB")
+    ssim: float | None = figure("of the same frames")
+    ws_alpha: float | None = figure("what weighted stego analysis takes alpha for", "bits/sample")
+    ws_alpha_cover: float | None = figure("the same of the cover's frames", "bits/sample")
+    quality_frames: int | None = figure("frames these five are means of; in repeat 0 alone")
+    quality_domain: str | None = figure('"luma", or "bgr" (control)')
+    load_1min: float | None = figure("load average when the run began: noise shows here")
+
+
+class Skipped(Model):
+    """An arm that was left out at a cell."""
+
+    cell: str = field("name of the cell")
+    arm: ArmName = field("which arm")
+    why: Literal["memory", "disk", "opencv", "time"] = field("what was short")
+    predicted_mib: float | None = figure("what it would take", "MiB")
+    available_mib: float | None = figure("what could be had", "MiB")
+    reason: str = field("a sentence")
+
+
+class Planned(Model):
+    """A cell as it was planned."""
+
+    id: str = field("name of the cell")
+    cover: str = field("id of its cover")
+    resolution: str = field("as in rows")
+    pixels: int = field("width times height", "pixels")
+    frames: int = field("of its cover", "frames")
+    payload: str = field("as in rows")
+    repeats: int = field("how often")
+    arms: tuple[ArmName, ...] = field("which")
+
+
+class Cover(Model):
+    """A video that was hidden in."""
+
+    id: str = field("name of the file")
+    path: str = field("where it was")
+    sha256: str = field("of its bytes")
+    bytes: int = field("size", "bytes")
+    codec: str = field("FFmpeg's name")
+    pix_fmt: str = field("FFmpeg's name")
+    width: int = field("of the picture", "pixels")
+    height: int = field("of the picture", "pixels")
+    frames: int = field("number", "frames")
+    fps: float = field("on average", "frames/s")
+    duration_s: float = field("length", "s")
+    key_frames: int = field("number", "frames")
+    gop_frames: int = field("most frames from one key frame to the next", "frames")
+    streams: tuple[str, ...] = field("all of the file's")
+    splice: bool = field("whether single pictures can be replaced")
+    reason: str = field("why, or why not")
+    synthetic: dict[str, float | int | str | bool] | None = field("recipe; null for your own", default=None)
+
+
+class Trial(Model):
+    """How one codec of OpenCV did on a few frames."""
+
+    fourcc: str = field("OpenCV's name")
+    suffix: str = field("of the file")
+    exact: bool = field("whether frames come back as they were")
+    write_s: float = field("best of three turns", "s")
+    read_s: float = field("best of three turns", "s")
+
+
+class Codec(Trial):
+    """The codec of the control arms, and all that were tried."""
+
+    trials: tuple[Trial, ...] = field("all of them")
+
+
+class Machine(Model):
+    """Where it was measured."""
+
+    cpu: str = field("its name")
+    cores: int = field("of the machine")
+    ram_mib: int = field("of the machine", "MiB")
+    os: str = field("its name")
+
+
+class Stamp(Model):
+    """Who measured: what makes two results comparable, and what does not."""
+
+    machine: Machine = field("cpu, cores, ram_mib, os")
+    versions: dict[str, str] = field("python, the packages that matter, FFmpeg's libraries")
+    commit: str | None = field('git commit, "+changes" if the tree differs')
+    code: str = field("digest of the code that was measured")
+
+
+class Memory(Model):
+    """How memory was measured."""
+
+    metric: str = field('"pss" or "uss"')
+    unit: str = field("of what")
+    tool: str = field("by what")
+    least_interval_ms: int = field("between samples", "ms")
+
+
+class Experiment(Stamp):
+    """The whole file."""
+
+    schema_: Literal["vidstega.stress/2"] = Field(alias="schema", description="of the file")
+    name: str = field("of the matrix")
+    created: str = field("UTC, ISO 8601")
+    updated: str = field("UTC, ISO 8601")
+    complete: bool = field("whether every planned run is done, failed or left out")
+    config: Matrix = field("all settings, see `vidstega.lab.matrix.Matrix`")
+    config_digest: str = field("equal for results that may be mixed")
+    n_workers: int = field("of the parallel arms")
+    memory: Memory = field("how memory was measured")
+    control_codec: Codec | None = field("of the control arms, with all trials", default=None)
+    cells: tuple[Planned, ...] = field("what was planned")
+    covers: dict[str, Cover] = field("by id")
+    skipped: tuple[Skipped, ...] = field("what was left out", default=())
+    rows: tuple[Row, ...] = field("one a run", default=())
+
+    @property
+    def planned(self) -> int:
+        """Number of runs that were asked for."""
+        return sum(cell.repeats * len(cell.arms) for cell in self.cells)
+
+
+def read_experiment(where: Path) -> Experiment:
+    """The results file at a path or in a folder.
+
+    Raises
+    ------
+    InputError
+        In one line, if it is not there, torn, of another schema, or holds what it may not.
+    """
+    path = where / RESULTS if where.is_dir() else where
+    try:
+        text = path.read_bytes()
+    except OSError:
+        raise InputError(f"{path} is not there; run `vidstega stress` first") from None
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}; measure again, or take a whole copy") from None
+    schema = found.get("schema") if isinstance(found, dict) else None
+    if schema != SCHEMA:
+        raise InputError(f"{path}: schema = {schema!r}; this version reads {SCHEMA!r}, so measure again")
+    return parse(Experiment, text, str(path))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of the results file."""
+    return Experiment.model_json_schema()
+
+
+def tables() -> str:
+    """The whole file in Markdown, a table a record."""
+    records: tuple[type[Model], ...] = (
+        Experiment,
+        Row,
+        Stages,
+        Timeline,
+        Planned,
+        Skipped,
+        Cover,
+        Codec,
+        Machine,
+        Memory,
+    )
+    abouts = [" ".join((one.__doc__ or "").split()) for one in records]
+    heads = [f"## {one.__name__}\n\n{about}" for one, about in zip(records, abouts, strict=True)]
+    return "\n\n".join(f"{head}\n\n{docs(one)}" for head, one in zip(heads, records, strict=True))
