@@ -2,55 +2,38 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
-from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from vidstega.lab.arms.base import MIB, Arm, Clock, Did, Different, Job, Task
 
 
 def floor(job: Job) -> Did:
     """What `whole` does, with nothing to carry and no check: its segments, its codec, its one thread."""
-    from vidstega import methods, plan, splice, tasks, video
-    from vidstega.carrier import Carrier
-    from vidstega.compare import display_matrix
-    from vidstega.payload import Keys, Layout
+    from vidstega.carriers import get
+    from vidstega.carriers.base import Wish
+    from vidstega.media.mux import container_of
+    from vidstega.media.rewrite import piece_of, rewrite
+    from vidstega.media.scan import scan as scan_file
+    from vidstega.pool import Pool, Work
+    from vidstega.progress import Progress
 
     clock, stego = Clock(), Path(job.stego)
-    scan = video.scan(job.cover)
+    scan = scan_file(job.cover)
     clock.lap("probe")
-    container = splice.container_of(stego)
-    carrier = Carrier(methods.get("lsb"), scan.size, scan.depth)
-    made = plan.make_plan(scan, carrier, 1, "all", container)
-    coder = tasks.Coder(container, video.lossless_for(scan.pix_fmt, scan.size, container))
-    no_keys = cast(Keys, None)  # no frame carries, so none asks for them
-    message = tasks.Message(carrier, no_keys, Layout("lsb", 64, 1, 1, 64), Path(os.devnull))
+    plan: Any = get("lsb").plan(scan, Wish(64, "all", container_of(stego)))
     clock.lap("plan")
-    stages: dict[str, float] = {}
-
     with tempfile.TemporaryDirectory(prefix=".floor-", dir=stego.parent) as folder:
-
-        def parts() -> Iterator[Any]:
-            for part in made.parts:
-                rows = scan.packets[part.first : part.stop]
-                todo = tasks.Job(scan.source, dataclasses.replace(part, carrying=0), rows, message)
-                written = tasks.write_part(todo, coder, Path(folder) / f"part-{part.index}")
-                for stage, seconds in written.seconds.items():
-                    stages[stage] = stages.get(stage, 0.0) + seconds
-                yield part.replaced, written
-
         target = Path(folder) / f"floor{stego.suffix}"
-        how: dict[str, Any] = {"lossless": coder.lossless, "matrix": display_matrix(scan)}
-        splice.mux(scan, target, container, parts(), extradata=None, **how)
+        pieces = [piece_of(scan, stretch.span) for stretch in plan.stretches]
+        work = Work(Pool(1), Path(folder), Progress(False), digest=False)
+        done = rewrite(scan, target, pieces, plan.recipe, work)
         target.replace(stego)
-    clock.lap("mux")
-    clock.seconds["mux"] -= sum(stages.values())
     why = "every frame decoded and coded again as in `whole`, nothing embedded"
-    return Did({**clock.seconds, **stages}, made.frames, made.frames, "limit", why)
+    return Did({**clock.seconds, **done.seconds}, plan.frames, plan.frames, "limit", why)
 
 
 def copy(job: Job) -> Did:
@@ -101,7 +84,7 @@ def _needs_floor(task: Task) -> tuple[float, float]:
     import vidstega
 
     try:
-        told = vidstega.estimate(task.cover, 0, spread="all")
+        told = vidstega.estimate(task.cover, 0, method="lsb", spread="all")
     except vidstega.VidstegaError:
         return 0.0, 0.0
     return told.memory_bytes, told.disk_bytes

@@ -57,9 +57,8 @@ def _read(job: Job) -> str:
 def _needs(how: Mapping[str, Any], task: Task) -> tuple[float, float]:
     import vidstega
 
-    spread = how.get("spread", "fewest")
     try:
-        told = vidstega.estimate(task.cover, task.payload_bytes, spread=spread, n_jobs=task.workers)
+        told = vidstega.estimate(task.cover, task.payload_bytes, n_jobs=task.workers, **how)
     except vidstega.VidstegaError:  # it cannot be done; the run will say why
         return 0.0, 0.0
     return told.memory_bytes, told.disk_bytes
