@@ -444,6 +444,8 @@ def test_a_sign_that_would_move_an_escape_stays() -> None:
     turned = turn([nal], signs_at([unmakes, harmless, makes], [0, 0, 0], [False] * 3))
     assert turned.wet.tolist() == [0, 2]
     assert turned.units == (b"\x41\x55\x00\x00\x03\x01\x7f\x00\x04\x00\x80",)
+    backwards = turn([nal], signs_at([makes, harmless, unmakes], [0, 0, 0], [False] * 3))
+    assert backwards.units == turned.units and backwards.wet.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("clip", CLIPS)
