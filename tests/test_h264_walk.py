@@ -444,6 +444,8 @@ def test_a_sign_that_would_move_an_escape_stays() -> None:
     turned = turn([nal], signs_at([unmakes, harmless, makes], [0, 0, 0], [False] * 3))
     assert turned.wet.tolist() == [0, 2]
     assert turned.units == (b"\x41\x55\x00\x00\x03\x01\x7f\x00\x04\x00\x80",)
+    backwards = turn([nal], signs_at([makes, harmless, unmakes], [0, 0, 0], [False] * 3))
+    assert backwards.units == turned.units and backwards.wet.tolist() == [0, 2]
 
 
 @pytest.mark.parametrize("clip", CLIPS)
@@ -486,13 +488,10 @@ def run_child(arguments: list[str], **environment: str) -> str:
     return done.stdout
 
 
-def test_damaged_slices_are_walked_within_bounds(tmp_path: Path) -> None:
-    """In a child with a cache of its own: checks are in the code only where it is compiled with them."""
-    out = run_child(
-        [str(ROOT / "experiments" / "fuzz_walk.py"), "--count", "200"],
-        NUMBA_BOUNDSCHECK="1",
-        NUMBA_CACHE_DIR=str(tmp_path),
-    )
+def test_damaged_slices_are_walked_within_bounds() -> None:
+    """In a child, since checks are in the code only where it is compiled with them."""
+    fuzzer = str(ROOT / "experiments" / "fuzz_walk.py")
+    out = run_child([fuzzer, "--count", "200"], NUMBA_BOUNDSCHECK="1")
     result = json.loads(out)
     assert result["bounds"] and result["walks"] == 200
     assert sum(count for end, count in result["ends"].items() if end != "walked") > 150
@@ -511,6 +510,19 @@ def test_kernels_run_where_nothing_can_be_cached(tmp_path: Path) -> None:
     )
     blocked = str(tmp_path / "home")
     assert run_child([str(module)], NUMBA_CACHE_DIR="", HOME=blocked, XDG_CACHE_HOME=blocked) == "42\n"
+
+
+def test_a_changed_table_is_compiled_in(tmp_path: Path) -> None:
+    """Numba's own cache asks for the kernel's file alone and would go on with the old constant."""
+    (tmp_path / "table.py").write_text("VALUE = 1\n")
+    (tmp_path / "small.py").write_text(
+        "import table\nfrom vidstega.jit import kernel\n"
+        "@kernel('int64(int64)', table)\ndef plus(x):\n    return x + table.VALUE\n"
+    )
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import small; print(small.plus(41))"
+    assert run_child(["-c", code]) == "42\n"
+    (tmp_path / "table.py").write_text("VALUE = 20\n")
+    assert run_child(["-c", code]) == "61\n"
 
 
 def test_importing_the_package_imports_no_numba() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vidstega.h264 import cabac_tables
 from vidstega.h264 import macroblocks as mb
 from vidstega.h264.cabac_tables import (
     COEFFICIENTS,
@@ -308,7 +309,9 @@ def _qp_delta(data: Bytes, states: Bytes, inc: int, s: State) -> tuple[int, Stat
 
 @kernel(
     "Tuple((int64, int64, int64))(uint8[::1], int32[::1], uint8[::1], uint8[::1], int8[::1],"
-    " int32[::1], int16[::1], int16[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1])"
+    " int32[::1], int16[::1], int16[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1])",
+    cabac_tables,
+    mb,
 )
 def walk(
     data: Bytes,

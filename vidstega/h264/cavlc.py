@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from vidstega.h264 import cavlc_tables
 from vidstega.h264 import macroblocks as mb
 from vidstega.h264.cavlc_tables import (
     CHROMA_TOKENS,
@@ -158,7 +159,9 @@ def _put(record: Ints, first: int, stop: int, value: int) -> None:
 
 @kernel(
     "Tuple((int64, int64, int64))(uint8[::1], int32[::1], uint8[::1], int8[::1],"
-    " int32[::1], int16[::1], int16[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1])"
+    " int32[::1], int16[::1], int16[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1])",
+    cavlc_tables,
+    mb,
 )
 def walk(
     data: Bytes,

@@ -1,7 +1,9 @@
 """Signs of residual coefficients in a coded picture, whichever codec coded it.
 
-A codec gives two pure functions (`vidstega.h264.walk.walk_picture` and `vidstega.h264.walk.usable`);
-what chooses among signs, codes a message into them and turns them stands on these types alone.
+A codec gives pure functions over the coded units of a picture: `walk_picture` and `usable` for both
+directions (for H.264 in `vidstega.h264.walk`), `quanta` and `rectangles` for the cost of a change (in
+`vidstega.h264.scaling`). What chooses among signs, codes a message into them and turns them stands on the
+types here alone.
 """
 
 from vidstega.residual.signs import CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Picture, Signs

@@ -40,12 +40,13 @@ def turn(units: Sequence[bytes], signs: Signs) -> Turned:
     units : sequence of bytes
         The picture's slice NAL units, as they were walked.
     signs : Signs
-        The signs to turn, as the walk returned them. Which ones get wet may depend on the others turned
+        The signs to turn, in any order, each once. Which ones get wet may depend on the others turned
         with them: whoever codes a message keeps those as they are and codes again.
     """
     done, wet = list(units), [np.zeros(0, np.int64)]
     for unit in np.unique(signs.unit):
         chosen = np.flatnonzero((signs.unit == unit) & ~signs.fixed)
+        chosen = chosen[np.argsort(signs.bit[chosen])]
         done[unit], refused = _turn_unit(units[unit], signs[chosen])
         wet.append(chosen[refused])
     wet.append(np.flatnonzero(signs.fixed))
@@ -53,7 +54,7 @@ def turn(units: Sequence[bytes], signs: Signs) -> Turned:
 
 
 def _turn_unit(nal: bytes, signs: Signs) -> tuple[bytes, NDArray[np.int64]]:
-    """The unit with these signs turned, and the indices of those that had to stay."""
+    """The unit with signs turned that are in order of their bits, and the indices of those that stay."""
     escapes = [match.start() + 2 for match in re.finditer(_ESCAPE, nal)]
     plain = nal.replace(_ESCAPE, b"\0\0")
     needed = _escapes_needed(plain)
