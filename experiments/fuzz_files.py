@@ -263,21 +263,27 @@ def verified(path: Path, stego: Path) -> str:
     except InputError:
         result = vidstega.verify(path, stego, key="k", progress=False)
     before, after = shown(path), shown(stego)
-    differ = sum(one != other for one, other in zip(before, after, strict=False))
+    differ = sum(one not in (None, other) for one, other in zip(before, after, strict=False))
     if len(before) != len(after) or differ > result.carrying:
         raise Lost(f"{differ} frames differ, {result.carrying} carry; {len(after)} of {len(before)} shown")
     return f"{result.mode} of a damaged file"
 
 
-def shown(path: Path) -> list[int]:
-    """A digest of each frame that decodes somehow, in one thread: several differ in what damage they see."""
-    digests = []
+def shown(path: Path) -> list[int | None]:
+    """A digest of each frame, None from a damaged one to the next key frame: what decoders make up differs.
+
+    In one thread, as several differ in what damage they see.
+    """
+    digests: list[int | None] = []
+    damaged = False
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = best_video(container)
         stream.codec_context.thread_count = 1
         for packet in container.demux(stream):
             with contextlib.suppress(av.FFmpegError):
-                digests += [frame_digest(frame) for frame in packet.decode()]
+                for frame in packet.decode():
+                    damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+                    digests.append(None if damaged else frame_digest(frame))
     return digests
 
 

@@ -120,6 +120,24 @@ def test_extracting_onto_a_full_disk(longer: Path, tmp_path: Path, small_disk: P
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_standard_output_onto_a_full_disk_says_how_far_it_came(
+    longer: Path, tmp_path: Path, small_disk: Path, unbuffered: str
+) -> None:
+    """A disk that takes a part of a write takes it as a success."""
+    payload = os.urandom(400_000)
+    vidstega.embed(longer, tmp_path / "s.mp4", payload, key="k")
+    (small_disk / "filler").write_bytes(bytes(2800 << 10))
+    command = [sys.executable, "-m", "vidstega", "extract", str(tmp_path / "s.mp4"), "--out", "-"]
+    environment = {**os.environ, "VIDSTEGA_KEY": "k", "PYTHONUNBUFFERED": unbuffered}
+    with (small_disk / "out").open("wb") as out:
+        done = subprocess.run(command, env=environment, stdout=out, stderr=subprocess.PIPE)
+    taken = (small_disk / "out").read_bytes()
+    assert done.returncode == 1 and 0 < len(taken) < len(payload) and payload.startswith(taken)
+    said = f"standard output cannot be written after {len(taken):,} of 400,000 bytes: No space left on device"
+    assert done.stderr.decode() == f"vidstega: error: {said}\n"
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_folder_is_one_error(longer: Path, tmp_path: Path) -> None:
     folder = tmp_path / "closed"

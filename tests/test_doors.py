@@ -116,6 +116,17 @@ def test_a_payload_that_a_pipe_did_not_bring_is_refused(cover: Path, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_payload_that_was_read_to_its_end_is_refused(cover: Path, tmp_path: Path) -> None:
+    (tmp_path / "payload").write_bytes(b"precious")
+    memory = io.BytesIO()
+    memory.write(b"precious")
+    with (tmp_path / "payload").open("rb") as file:
+        file.read()
+        for payload in (file, memory):
+            with pytest.raises(InputError, match="seek to its start"):
+                vidstega.embed(cover, tmp_path / "s.mp4", payload, key=KEY, progress=False)
+
+
 def test_an_empty_payload_that_is_meant_is_hidden(cover: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     with (tmp_path / "empty").open("rb") as empty:
@@ -514,6 +525,15 @@ def scrambled(stream: bytes) -> Iterator[bytes]:
 
 def ffmpeg(source: Path, *args: object) -> None:
     subprocess.run(["ffmpeg", "-v", "quiet", "-i", source, *map(str, args)], check=True, timeout=60)
+
+
+@posix
+def test_no_room_for_temporary_files_is_an_error(
+    stego: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(OutputError, match="the folder of temporary files cannot be written: No such file"):
+        vidstega.extract(stego, key=KEY, progress=False)
 
 
 @posix

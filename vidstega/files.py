@@ -76,6 +76,14 @@ def known_size(file: BinaryIO) -> int | None:
         return None
 
 
+def position(file: BinaryIO) -> int:
+    """Where a file object stands; 0 if it is one that only goes forward."""
+    try:
+        return file.tell()
+    except (AttributeError, OSError, ValueError):
+        return 0
+
+
 def _kind(name: PathLike) -> int | None:
     """The file type of what is there, or None if nothing is that can be looked at."""
     try:
@@ -217,11 +225,13 @@ def private_folder(beside: Path | None) -> Iterator[Path]:
 
     What a killed process left beside it a day ago or more is removed on the way.
     """
-    _remove_litter(Path(tempfile.gettempdir()) if beside is None else beside)
     try:
-        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=beside))
+        where = Path(tempfile.gettempdir()) if beside is None else beside
+        _remove_litter(where)
+        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=where))
     except OSError as error:
-        raise OutputError(f"{beside} cannot be written: {error.strerror}") from None
+        name = beside or "the folder of temporary files"
+        raise OutputError(f"{name} cannot be written: {error.strerror or error}") from None
     lock = _lock(made)
     try:
         yield made

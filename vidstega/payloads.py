@@ -54,17 +54,19 @@ def seal(data: BinaryIO, keys: Keys, compress: bool, most: int, work: Work) -> S
     Raises
     ------
     InputError
-        If it cannot be read, or is empty as a pipe is whose other end failed.
+        If it cannot be read, or is empty as a pipe is whose other end failed, or a file after its end.
     CapacityError
         If it is too large to be even read.
     """
-    size = files.known_size(data)
+    size, was_read = files.known_size(data), files.position(data) > 0
     bound = sealing.most_read(most) if size is None else size
     told = work.progress.stage("seal", bound, "B") if bound > _LONG else contextlib.nullcontext()
     with told as advance:
         sealed = sealing.seal(
             data, work.folder / "payload", keys, compress=compress, progress=advance, most=most, size=size
         )
+    if sealed.payload_bytes == 0 and was_read:
+        raise InputError("the payload is a file that was read to its end already; seek to its start first")
     if sealed.payload_bytes == 0 and files.is_pipe(data):
         raise InputError(
             "the payload came out of a pipe or device and is empty, as if what should fill it had failed; "

@@ -107,10 +107,14 @@ class _Whole(io.RawIOBase):
         self._below = below
 
     def write(self, data: Any) -> int:
+        done = 0
         try:
-            return sum(files.write_all(self._below, data))
+            for written in files.write_all(self._below, data):
+                done += written
         except OSError as error:
-            raise OSError(error.errno, error.strerror, "standard output") from None
+            if not done:  # the next call says it
+                raise OSError(error.errno, error.strerror, "standard output") from None
+        return done
 
     def writable(self) -> bool:
         return True
