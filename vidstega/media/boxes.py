@@ -175,6 +175,11 @@ def sample_entries(track: Box) -> list[Box]:
     return [] if box is None else box.children
 
 
+def has_second_view(track: Box) -> bool:
+    """Whether the pictures of a track are pairs of views, the second coded by the first (MV-HEVC)."""
+    return any(entry.get(b"lhvC") is not None for entry in sample_entries(track))
+
+
 def media_header(track: Box) -> Box | None:
     """The box that says what kind of media a track has."""
     information = track.get(b"mdia", b"minf")

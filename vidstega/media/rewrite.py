@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from vidstega.clock import Clock
 from vidstega.errors import OutputError, VerificationError
-from vidstega.media.coders import Coded, Recipe
+from vidstega.media.coders import Coded, Encoding, Recipe
 from vidstega.media.decode import check_format, decode_span, frame_digest, let_go
+from vidstega.media.describe import light
 from vidstega.media.mux import mux
 from vidstega.media.segments import Span
 from vidstega.media.source import PACKET, Packets, Scan, Source
@@ -86,6 +87,8 @@ def rewrite(scan: Scan, target: Path, pieces: Sequence[Piece], recipe: Recipe, w
         If the disk is full.
     """
     started, clock = time.perf_counter(), Clock()
+    if isinstance(recipe, Encoding):
+        recipe = recipe.graded(light(scan))
     digests: list[NDArray[np.uint64]] = []
 
     def coded() -> Iterator[tuple[tuple[int, int], _Coding | Written]]:
