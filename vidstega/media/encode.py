@@ -117,7 +117,9 @@ class Encoder:
 def _bare(frame: VideoFrame) -> VideoFrame:
     """The same picture without what comes along with it."""
     bare = VideoFrame(frame.width, frame.height, frame.format.name)
-    bare.pts, bare.time_base = frame.pts, frame.time_base
+    bare.pts = frame.pts
+    if frame.time_base is not None:
+        bare.time_base = frame.time_base
     for ours, theirs in zip(planes(bare), planes(frame), strict=True):
         ours[...] = theirs
     return bare
