@@ -27,11 +27,11 @@ from vidstega.errors import (
     UnsupportedError,
     VerificationError,
 )
-from vidstega.media import compare
+from vidstega.media import compare, kept
 from vidstega.media.census import is_doubtful, take_census
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
-from vidstega.media.source import Scan
+from vidstega.media.source import Scan, StreamInfo
 from vidstega.methods import Method
 from vidstega.payloads import Payload
 from vidstega.pool import Pool, Work
@@ -185,7 +185,7 @@ def _attempt(
     written = carrier.write(job.scan, plan, job.sealed, target, work)
     clock.add(written.seconds)
     left_out = [s for s in job.scan.streams if s.index in written.left_out]
-    notes, compared = [f"stream {s}: {wish.container} cannot hold it" for s in left_out], "no"
+    notes, compared = [_left_out(s, job.stego.suffix) for s in left_out], "no"
     notes += job.scan.notes
     if job.verify:
         with clock.stage("verify"):
@@ -211,12 +211,17 @@ def _attempt(
     return result, target
 
 
+def _left_out(stream: StreamInfo, suffix: str) -> str:
+    what = {"audio": "sound", "subtitle": "subtitles"}.get(stream.kind, stream.kind)
+    return f"stream {stream}: left out, as {suffix} has no way to hold such {what}"
+
+
 def _check(carrier: Carrier, job: _Job, plan: Plan, written: Written, target: Path) -> list[str]:
     """Read back what was written, with the key alone, and compare; notes on what had to give."""
     copied = plan.promise.packets is not None
     try:
         stego = scan_file(target, digest=True, copied=copied)
-        notes = compare.compare_streams(job.scan, stego, plan.promise, written.left_out)
+        notes = compare.compare_packets(job.scan, stego, plan.promise)
         found = carrier.locate(stego, job.key)
         spool = target.with_name("read-back")
         digests = _read(carrier, stego, found, spool, job.work, stage="verify", plan=plan)
@@ -231,7 +236,7 @@ def _check(carrier: Carrier, job: _Job, plan: Plan, written: Written, target: Pa
         reason = "its payload is not found" if isinstance(error, PayloadError) else error
         failure = VerificationError(f"{job.stego.name} would not read back as it should: {reason}")
         raise Failure(failure, plan.mode) from None
-    return notes + compare.lost_tags(job.scan, stego, spliced=copied)
+    return notes + kept.differences(job.scan, stego, copied=copied, left_out=written.left_out)
 
 
 # -- extracting -----------------------------------------------------------------------------------------
@@ -389,7 +394,8 @@ def verify(
         mode, promise = carrier.promise(before, after, found)
     if copied and len(before.packets) != len(after.packets):
         raise VerificationError(f"{len(after.packets)} video packets stand for {len(before.packets)}")
-    notes = compare.compare_streams(before, after, promise)
+    notes = compare.compare_packets(before, after, promise)
+    notes += kept.differences(before, after, copied=copied)
     with files.private_folder(None) as folder:
         _read(carrier, after, found, folder / "sealed", Work(pool, folder, report), stage="verify")
         unsealer = _drained(folder / "sealed", found)

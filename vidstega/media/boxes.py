@@ -175,6 +175,11 @@ def sample_entries(track: Box) -> list[Box]:
     return [] if box is None else box.children
 
 
+def has_second_view(track: Box) -> bool:
+    """Whether the pictures of a track are pairs of views, the second coded by the first (MV-HEVC)."""
+    return any(entry.get(b"lhvC") is not None for entry in sample_entries(track))
+
+
 def media_header(track: Box) -> Box | None:
     """The box that says what kind of media a track has."""
     information = track.get(b"mdia", b"minf")
@@ -202,3 +207,64 @@ def widen(track: Box, aspect: Fraction) -> None:
     if head is not None:
         width = round(int.from_bytes(head.data[-8:-4], "big") * aspect)
         head.data = head.data[:-8] + min(width, (1 << 32) - 1).to_bytes(4, "big") + head.data[-4:]
+
+
+# -- how long tracks are shown --------------------------------------------------------------------------
+
+_Field = tuple[int, int]
+"""Where a number is in a box, and its size."""
+
+
+def timescale(movie: Box) -> int:
+    """Ticks of a movie in a second."""
+    head = movie.get(b"mvhd")
+    return 0 if head is None else _read(head, _by_version(head, (12, 4), (20, 4)))
+
+
+def duration(track: Box) -> int:
+    """Ticks of the movie that a track is shown for."""
+    head = track.get(b"tkhd")
+    return 0 if head is None else _read(head, _by_version(head, (20, 4), (28, 8)))
+
+
+def edited(track: Box) -> int:
+    """Ticks of the movie that the edits of a track add up to; 0 if it has none."""
+    edits = track.get(b"edts", b"elst")
+    if edits is None:
+        return 0
+    size, width = _by_version(edits, (12, 4), (20, 8))
+    return sum(_read(edits, (at, width)) for at in range(8, len(edits.data) - size + 1, size))
+
+
+def shorten(track: Box, ticks: int) -> None:
+    """Let a track end so many ticks of the movie earlier than its last sample does."""
+    head, edits = track.get(b"tkhd"), track.get(b"edts", b"elst")
+    if head is None or edits is None:
+        return
+    width = _by_version(edits, (0, 12), (0, 20))[1]
+    last = (len(edits.data) - width, 4 if width == 12 else 8)
+    if last[0] < 8 or _read(edits, last) <= ticks:
+        return
+    _write(edits, last, _read(edits, last) - ticks)
+    _write(head, _by_version(head, (20, 4), (28, 8)), duration(track) - ticks)
+
+
+def end_with_tracks(movie: Box) -> None:
+    """Let a movie be as long as the longest of its tracks."""
+    head = movie.get(b"mvhd")
+    if head is not None:
+        longest = max(map(duration, tracks(movie)), default=0)
+        _write(head, _by_version(head, (16, 4), (24, 8)), longest)
+
+
+def _by_version(box: Box, short: _Field, long: _Field) -> _Field:
+    return long if box.data[:1] == b"\1" else short
+
+
+def _read(box: Box, place: _Field) -> int:
+    return int.from_bytes(box.data[place[0] : sum(place)], "big")
+
+
+def _write(box: Box, place: _Field, value: int) -> None:
+    data = box.data
+    box.data = data[: place[0]] + value.to_bytes(place[1], "big") + data[sum(place) :]

@@ -6,7 +6,7 @@ A recipe is a small frozen value that can be sent to a worker; `coder` makes of 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,6 +16,7 @@ from av.video.frame import VideoFrame
 from vidstega import h264
 from vidstega.media.decode import planes
 from vidstega.media.encode import Encoder, Lossless
+from vidstega.media.light import Light
 from vidstega.media.segments import Span
 from vidstega.media.source import DISCARD, HIDDEN, KEY, Packets, Source
 
@@ -91,6 +92,11 @@ class Encoding:
 
     container: str
     lossless: Lossless
+    light: Light = field(default_factory=Light)
+
+    def graded(self, light: Light) -> Encoding:
+        """The same for pictures that were graded in such light."""
+        return replace(self, lossless=self.lossless.graded(light), light=light)
 
     def coder(self, source: Source, span: Span, packets: Packets) -> Coder:
         """See `Recipe`."""

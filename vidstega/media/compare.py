@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import zip_longest
-from typing import Any
 
 import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from vidstega.errors import VerificationError
-from vidstega.media.decode import DecodeError, decode_all, decode_span, planes, side_data
-from vidstega.media.open import reading
+from vidstega.media.decode import decode_all, decode_span, planes
 from vidstega.media.source import Scan
 from vidstega.media.times import told_apart
 from vidstega.progress import Progress
-
-_NOT_CARRIED = {
-    "major_brand",
-    "minor_version",
-    "compatible_brands",
-    "encoder",
-    "handler_name",
-    "vendor_id",
-    "duration",
-    "creation_time",
-    "metadatacreator",
-    "hasmetadata",
-    "hasvideo",
-    "hasaudio",
-    "cuepoints",
-    "canseektoend",
-    "bps",
-    "number_of_frames",
-    "number_of_bytes",
-}
-"""Tags that describe a file rather than its content; containers write their own."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +39,8 @@ class Promise:
         return cls(np.zeros(len(scan.packets), bool), np.zeros(len(scan.pts), bool))
 
 
-def compare_streams(cover: Scan, stego: Scan, promise: Promise, left_out: Iterable[int] = ()) -> list[str]:
-    """Compare times, copied packets and other streams of two scans with digests; notes on what had to give.
-
-    Parameters
-    ----------
-    left_out : streams of the cover that are known not to be there, and are named elsewhere
+def compare_packets(cover: Scan, stego: Scan, promise: Promise) -> list[str]:
+    """Compare times and copied packets of two scans with digests; notes on what had to give.
 
     Raises
     ------
@@ -84,14 +56,6 @@ def compare_streams(cover: Scan, stego: Scan, promise: Promise, left_out: Iterab
         differs = (cover.packets["digest"] != stego.packets["digest"]) & ~promise.packets
         if differs.any():
             raise VerificationError(f"{int(differs.sum())} packets that were copied differ")
-    there = Counter(stego.digests.values())
-    for info in cover.streams:
-        if info.index in left_out or info.index not in cover.digests:
-            continue
-        if there[cover.digests[info.index]]:
-            there[cover.digests[info.index]] -= 1
-        else:
-            notes.append(f"stream {info}: not carried over as it was")
     return notes
 
 
@@ -152,37 +116,3 @@ def _all_frames(scan: Scan, promise: Promise) -> Iterator[VideoFrame]:
     if promise.packets is None:
         return decode_span(scan.source, 0, scan.packets, scan.pts, 1 if scan.source.as_decoded else 2)
     return decode_all(scan.source, scan.packets)
-
-
-def lost_tags(cover: Scan, stego: Scan, *, spliced: bool) -> list[str]:
-    """Metadata, chapters and frame properties of the cover that the stego file does not show."""
-    notes = []
-    with reading(cover.path, known=True) as before, reading(stego.path, known=True) as after:
-        notes += _lost("tag", before.metadata, after.metadata)
-        ours: Any = after.streams[stego.index]
-        theirs: Any = before.streams[cover.index]
-        notes += _lost("tag of the video stream", theirs.metadata, ours.metadata)
-        if len(before.chapters()) != len(after.chapters()):
-            notes.append(f"{len(after.chapters())} of {len(before.chapters())} chapters are carried")
-    if spliced and stego.format == cover.format:
-        return notes  # what frames bring along is in their packets, or where this container keeps it
-    properties = _properties(cover) - _properties(stego)
-    return notes + [f"{name} of the frames is not carried" for name in sorted(properties)]
-
-
-def _lost(what: str, before: dict[str, str], after: dict[str, str]) -> list[str]:
-    kept = {key.lower() for key in after}
-    said = {key for key, value in before.items() if not key.startswith("_") and value != "und"}
-    names = {key for key in said if key.lower() not in _NOT_CARRIED | kept}
-    return [f"{what} {', '.join(sorted(names))} cannot be carried"] if names else []
-
-
-def _properties(scan: Scan) -> set[str]:
-    try:
-        frame = next(decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
-    except (DecodeError, StopIteration):
-        return set()
-    described = {data.type.name.replace("_", " ").lower() for data in side_data(frame)}
-    if frame.interlaced_frame:
-        described.add("the interlaced mark")
-    return described - {"sei unregistered", "regions of interest", "video enc params", "motion vectors"}

@@ -289,17 +289,3 @@ def frame_size(scan: Scan) -> int:
     except ValueError:
         raise UnsupportedError(f"pixel format {scan.source.pix_fmt} is not known") from None
     return int(scan.size[0] * scan.size[1] * max(pixels.bits_per_pixel, 8) / 8 + 0.5)
-
-
-def display_matrix(scan: Scan) -> bytes | None:
-    """The display matrix of the first frame: nine little-endian int32, or None."""
-    frame = next(decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
-    for data in side_data(frame):
-        if data.type.name == "DISPLAYMATRIX":
-            return bytes(data)
-    return None
-
-
-def side_data(frame: VideoFrame) -> list[Any]:
-    """What comes along with a frame beside its samples."""
-    return list(frame.side_data)

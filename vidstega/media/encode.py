@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -12,6 +12,9 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from vidstega.errors import UnsupportedError
+from vidstega.media.decode import planes
+from vidstega.media.light import Light
+from vidstega.media.side import names
 from vidstega.media.source import Source
 
 
@@ -21,6 +24,11 @@ class Lossless:
 
     codec: str
     options: tuple[tuple[str, str], ...]
+
+    def graded(self, light: Light) -> Lossless:
+        """The same, but saying in what light its pictures were graded, where the codec has a way."""
+        told = {"x264-params": light.x264()}
+        return replace(self, options=tuple((key, value + told.get(key, "")) for key, value in self.options))
 
 
 _MOST_TICKS = 10**6
@@ -112,7 +120,20 @@ class Encoder:
     def encode(self, frame: VideoFrame | None) -> Iterable[Packet[Any]]:
         """Packets that are ready; None flushes. The frame's own type must not force key frames."""
         if frame is not None:
+            # libx264 starts anew at what it reads of stereo, and codes with losses from there on
+            frame = _bare(frame) if "stereo3d" in names(frame) else frame
             frame.pict_type, frame.pts, frame.time_base = 0, self._number, self._context.time_base
             self._number += 1
         packets: Iterable[Packet[Any]] = self._context.encode(frame)
         return packets
+
+
+def _bare(frame: VideoFrame) -> VideoFrame:
+    """The same picture without what comes along with it."""
+    bare = VideoFrame(frame.width, frame.height, frame.format.name)
+    bare.pts = frame.pts
+    if frame.time_base is not None:
+        bare.time_base = frame.time_base
+    for ours, theirs in zip(planes(bare), planes(frame), strict=True):
+        ours[...] = theirs
+    return bare

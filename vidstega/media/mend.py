@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
-from vidstega.media.tracks import BESIDES_CODING, ISO, MUXERS, Added, liken
+from vidstega.media.tracks import ISO, MUXERS, Added, besides_coding, liken
 
 _OF_COPIES = (b"dvcC", b"dvvC", b"dvwC", b"vexu", b"hfov", b"lhvC", b"SA3D", b"SAND", b"chnl", b"dmix")
 """What a sample description tells of packets that are copied: Dolby Vision, two views, a field of sound."""
@@ -46,7 +46,10 @@ def _mend_movie(target: Path, added: Sequence[Added], source: Box | None) -> Non
         assert one.track is not None
         _mend_track(track, one, one.track, same_kind == one.quicktime)
         _refer(track, one.track, numbers)
+        if source is not None and one.kind != "video":
+            _end_as(track, movie, one.track, source)
     if source is not None:
+        boxes.end_with_tracks(movie)
         _add_user_data(movie, source)
     boxes.write_movie(target, movie)
 
@@ -57,11 +60,19 @@ def _mend_track(track: Box, added: Added, like: Box, same_kind: bool) -> None:
     if added.role == "opaque":
         _describe_as(track, like)
         return
-    kinds = BESIDES_CODING if added.role == "coded" else BESIDES_CODING + _OF_COPIES
+    kinds = besides_coding(like) if added.role == "coded" else besides_coding(like) + _OF_COPIES
+    wanted = [kind for kind in kinds if same_kind or kind != b"colr"]
     for entry, model in zip(boxes.sample_entries(track), boxes.sample_entries(like), strict=False):
-        _add(
-            entry, [box for box in model.children if box.kind in kinds and (same_kind or box.kind != b"colr")]
-        )
+        _add(entry, [box for box in model.children if box.kind in wanted])
+
+
+def _end_as(track: Box, movie: Box, like: Box, source: Box) -> None:
+    """An edit list may end a track within its last samples, which libav copies whole."""
+    scale, before = boxes.timescale(movie), boxes.timescale(source)
+    if scale and before and boxes.edited(like):
+        excess = boxes.edited(track) - boxes.edited(like) * scale // before
+        if excess > 0:
+            boxes.shorten(track, excess)
 
 
 def _describe_as(track: Box, like: Box) -> None:

@@ -99,13 +99,13 @@ def mux(
             output.start_encoding()
         added = {index: one for index, one in copies.items() if one is not None}
         streams = {index: one.stream for index, one in added.items()}
-        last: dict[int, Fraction] = {}
+        pace = _Pace(container)
         try:
             for item in _merge(source, scan, set(added), parts, progress):
                 if isinstance(item, Packet):
                     index, item.stream = item.stream_index, streams[item.stream_index]
-                    if index != scan.index and container not in _TAKES_EQUAL_TIMES:
-                        _keep_apart(item, last)
+                    if index != scan.index:
+                        pace.keep(item)
                 else:
                     item = _new_packet(item, streams[scan.index], scan.source.time_base)
                 with _writing(container):
@@ -237,21 +237,39 @@ def _merge(
         yield from coded
 
 
-def _keep_apart(packet: Packet[Any], last: dict[int, Fraction]) -> None:
-    """Let a packet come a tick after the one before it where their times were rounded to the same.
+class _Pace:
+    """Mends the times of other streams' packets where one container says less than the next one needs."""
 
-    Matroska rounds to a millisecond, in which more than one packet of sound may begin.
-    """
-    index, tick = packet.stream_index, packet.stream.time_base
-    if packet.dts is None or packet.time_base is None or tick is None:
-        return
-    at = last.get(index)
-    if at is not None and round(packet.dts * packet.time_base / tick) <= round(at / tick):
-        ratio, pts = Fraction(packet.time_base / tick), packet.dts if packet.pts is None else packet.pts
-        dts = round(at / tick) + 1
-        packet.pts, packet.dts = max(round(pts * ratio), dts), dts
-        packet.duration, packet.time_base = round((packet.duration or 0) * ratio), tick
-    last[index] = packet.dts * packet.time_base
+    def __init__(self, container: str) -> None:
+        self._apart = container not in _TAKES_EQUAL_TIMES
+        self._last: dict[int, Fraction] = {}
+        self._step: dict[int, int] = {}
+
+    def keep(self, packet: Packet[Any]) -> None:
+        """Give a packet of sound a duration if it has none, and let it come a tick after the one before it.
+
+        Matroska tells no durations of sound, without which MP4 would end before the last packet; and it
+        rounds to a millisecond, in which more than one packet may begin.
+        """
+        index, tick = packet.stream_index, packet.stream.time_base
+        if packet.dts is None or packet.time_base is None or tick is None:
+            return
+        at, last = packet.dts * Fraction(packet.time_base), self._last.get(index)
+        if last is not None:
+            self._step[index] = round((at - last) / packet.time_base)
+        if not packet.duration and packet.stream.type == "audio":
+            packet.duration = max(0, self._step.get(index, 0))
+        if self._apart and last is not None and round(at / tick) <= round(last / tick):
+            at = (round(last / tick) + 1) * Fraction(tick)
+            _set_apart(packet, round(at / tick), tick)
+        self._last[index] = at
+
+
+def _set_apart(packet: Packet[Any], dts: int, tick: Fraction) -> None:
+    assert packet.time_base is not None
+    ratio, pts = Fraction(packet.time_base / tick), packet.dts if packet.pts is None else packet.pts
+    packet.pts, packet.dts = max(round((pts or 0) * ratio), dts), dts
+    packet.duration, packet.time_base = round((packet.duration or 0) * ratio), tick
 
 
 def _next_part(

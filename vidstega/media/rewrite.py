@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from vidstega.clock import Clock
 from vidstega.errors import OutputError, VerificationError
-from vidstega.media.coders import Coded, Recipe
+from vidstega.media.coders import Coded, Encoding, Recipe
 from vidstega.media.decode import check_format, decode_span, frame_digest, let_go
+from vidstega.media.describe import light
 from vidstega.media.mux import mux
 from vidstega.media.segments import Span
 from vidstega.media.source import PACKET, Packets, Scan, Source
@@ -89,6 +90,8 @@ def rewrite(scan: Scan, target: Path, pieces: Sequence[Piece], recipe: Recipe, w
         If the disk is full.
     """
     started, clock = time.perf_counter(), Clock()
+    if isinstance(recipe, Encoding):
+        recipe = recipe.graded(light(scan))
     digests: list[NDArray[np.uint64]] = []
     as_read: list[NDArray[np.uint64]] = []
     pieces = _told_apart(scan, pieces, work)

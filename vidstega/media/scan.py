@@ -77,11 +77,15 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         )
         tags = tags_of(container)
         streams = tuple(_describe(s, stream.index, tags) for s in container.streams)
-        return Scan(source, packets, streams, collector.sets(), others)
+        digests = {index: running.result() for index, running in others.items()}
+        extents = {index: running.extent for index, running in others.items() if running.extent}
+        return Scan(source, packets, streams, collector.sets(), digests, extents)
 
 
-def _collect(container: InputContainer, stream: Any, collector: _Collector, digest: bool) -> dict[int, int]:
-    """Read all packets; the digests of the streams beside the one that carries, if they are wanted."""
+def _collect(
+    container: InputContainer, stream: Any, collector: _Collector, digest: bool
+) -> dict[int, _Running]:
+    """Read all packets; those of the streams beside the one that carries in short, if that is wanted."""
     others = [s for s in container.streams if s.index != stream.index]
     if not digest:
         for other in others:
@@ -94,7 +98,7 @@ def _collect(container: InputContainer, stream: Any, collector: _Collector, dige
             collector.add(packet)
         else:
             essence[packet.stream_index].add(packet)
-    return {index: running.result() for index, running in essence.items()}
+    return essence
 
 
 def _look_of(context: Any) -> Look:
@@ -246,8 +250,20 @@ class _Running:
         extradata = context.extradata if context is not None and self._codec == "h264" else None
         self._length_size = h264.ParameterSets.parse(extradata).length_size if extradata else 0
         self._hash = xxhash.xxh3_64()
+        self._tick, self._times = stream.time_base, (1, 0)
+
+    @property
+    def extent(self) -> tuple[Fraction, Fraction] | None:
+        """Times of the first and the last packet, in seconds."""
+        first, last = self._times
+        return None if last < first or not self._tick else (first * self._tick, last * self._tick)
 
     def add(self, packet: Packet[Any]) -> None:
+        if packet.pts is not None:
+            first, last = self._times
+            self._times = (
+                (packet.pts, packet.pts) if last < first else (min(first, packet.pts), max(last, packet.pts))
+            )
         if self._codec == "h264":
             for part in h264_essence(bytes(packet), self._length_size):
                 self._hash.update(part)

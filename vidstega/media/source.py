@@ -131,6 +131,7 @@ class Scan:
     streams : all streams of the file
     sets : its parameter sets, if it is H.264
     digests : per other stream one digest of its packets' essence, in order; empty unless asked for
+    extents : with digests, of each such stream the times of its first and last packet, in seconds
     joins : what was added to the times from each place on where they went back, in order (see `media.census`)
     notes : what was found out by decoding and is worth telling
     """
@@ -140,6 +141,7 @@ class Scan:
     streams: tuple[StreamInfo, ...]
     sets: InBand = field(repr=False, default=InBand())
     digests: dict[int, int] = field(repr=False, default_factory=dict)
+    extents: dict[int, tuple[Fraction, Fraction]] = field(repr=False, default_factory=dict)
     joins: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 

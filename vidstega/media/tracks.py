@@ -50,7 +50,7 @@ _TS = (
 )
 _BLU_RAY = ("pcm_bluray", "hdmv_pgs_subtitle", "hdmv_text_subtitle")
 """What MPEG-TS has a stream type for; libav writes anything else too, but no reader knows what it is."""
-BESIDES_CODING = (b"pasp", b"clap", b"colr", b"fiel", b"st3d", b"sv3d", b"mdcv", b"clli", b"amve", b"cclv")
+_BESIDES_CODING = (b"pasp", b"clap", b"colr", b"fiel", b"st3d", b"sv3d", b"mdcv", b"clli", b"amve", b"cclv")
 """What a sample description tells of a picture that does not depend on how it is coded."""
 
 
@@ -320,10 +320,19 @@ def _described_like(track: Box | None, source: Source, recipe: Encoding) -> Iter
     header = _header(muxer, add)
     movie = boxes.parse_movie(header)
     assert movie is not None
+    told = boxes.tracks(movie)[0]
+    for entry in boxes.sample_entries(told):
+        entry.children += recipe.light.boxes
     if track is not None:
-        liken(boxes.tracks(movie)[0], track, BESIDES_CODING)
+        liken(told, track, besides_coding(track))
     with av.open(BytesIO(header[: header.index(b"moov") - 4] + movie.pack())) as template:
         yield template.streams[0]
+
+
+def besides_coding(track: Box) -> tuple[bytes, ...]:
+    """Kinds of boxes that describe a track's pictures however they are coded; of two views one is left."""
+    lost = (b"st3d",) if boxes.has_second_view(track) else ()
+    return tuple(kind for kind in _BESIDES_CODING if kind not in lost)
 
 
 def liken(track: Box, other: Box, kinds: tuple[bytes, ...]) -> None:
