@@ -1,0 +1,247 @@
+"""Where a message lies: grid, level, step, the time of its slots and which slot is the first.
+
+The pilots of a slot, divided by the step and freed of their dither, all point the same way if everything is
+assumed rightly, and any way if not. The score is the length of their sum over the root of their number: without
+a message its square is an exponential variable of mean 1, so that chance is known whatever the video shows.
+A change of brightness turns all of them together, which the length does not see; a change of contrast scales
+the step.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstega.carriers.robust.grid import Cells, Grid
+from vidstega.carriers.robust.keyed import places, slot_key
+from vidstega.carriers.robust.levels import LEVELS, LOUD_DB, STEPS_DB, STRENGTHS_DB, Level, step_of
+
+FALSE_ALARM = 1e-3
+"""Probability that a video without this message is taken for one with it, until the seal says no."""
+GAIN_STEP = 1.003
+_PHASES = 6
+"""Steps in time for each frame."""
+_MOST_PILOTS = 24_000
+"""Pilots that are looked at for one hypothesis: more say nothing new."""
+_FEW_PILOTS = 2_000
+_LAST_CHANCE = 0.2
+_GAINS = tuple(base * GAIN_STEP**i for base, most in ((1.0, 15), (255 / 219, 2), (219 / 255, 2)) for i in range(-most, most + 1))
+"""Contrast within 4.5 %, and ranges taken for each other."""
+_USUAL_DB = (*STRENGTHS_DB, LOUD_DB, 45.4)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What a synchroniser has found. Slot `first` begins `phase_s` after the first frame seen."""
+
+    grid: Grid
+    level: Level
+    step: float
+    slot_s: float
+    phase_s: float
+    first: int
+    score: float
+    threshold: float
+    offset: float = 0.0
+    """By how much the video has become brighter, in steps."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.level}, step {self.step:.3f}, slot {self.first} at {self.phase_s:.3f} s, "
+            f"score {self.score:.1f} over {self.threshold:.1f}"
+        )
+
+
+class Track:
+    """Means of the cells of one grid, frame by frame: what has been seen of a video so far."""
+
+    def __init__(self, grid: Grid, across: int) -> None:
+        self.grid, self.across = grid, across
+        self.cells: list[Cells] = []
+        self.times: list[tuple[float, float]] = []
+
+    def fits(self, level: Level) -> bool:
+        """Whether this grid is one of this level's."""
+        return level.across == self.across and bool(self.times)
+
+    def add(self, cells: Cells, start_s: float, end_s: float) -> None:
+        """Count one frame, in the order they are shown."""
+        self.cells.append(cells)
+        self.times.append((start_s, end_s))
+
+    @property
+    def seen_s(self) -> float:
+        """Seconds so far."""
+        return self.times[-1][1] - self.times[0][0] if self.times else 0.0
+
+    @property
+    def frame_s(self) -> float:
+        """How long a frame is shown, as a rule."""
+        return float(np.median([end - start for start, end in self.times]))
+
+    def integral(self, where: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Times and, for each, the integral of these cells' means from the first time to it."""
+        edges = np.array([start for start, _ in self.times] + [self.times[-1][1]])
+        values = np.array([cells[where] for cells in self.cells], np.float64)
+        sums = np.cumsum(values * np.diff(edges)[:, None], axis=0)
+        return edges, np.concatenate([np.zeros((1, len(where))), sums])
+
+
+def search(
+    tracks: Sequence[Track], key: bytes, *, final: bool = True, trim_s: float = 20.0, deep: bool = False
+) -> Lock | None:
+    """The best explanation of what has been seen, or None.
+
+    Parameters
+    ----------
+    tracks : one for each grid that is assumed; each is tried with the levels it fits
+    final : whether no more is going to be seen, so that weak evidence has to do
+    trim_s : seconds that may have been cut off at the start
+    deep : also look for changes of contrast together with cuts, and for every strength there is
+
+    Notes
+    -----
+    It starts with what is likely and stops when that is enough, so that an untouched video is found in
+    a few milliseconds. A wrong key takes all of it: some seconds, whatever the length of the video.
+    """
+    best, tried = None, 0
+    for hypotheses in _stages(tracks, trim_s, final, deep):
+        for found, count in (hypothesis.score(key) for hypothesis in hypotheses):
+            tried += count
+            if found is not None and (best is None or found.score > best.score):
+                best = found
+        if best is not None and best.score**2 > math.log(tried / FALSE_ALARM):
+            return _refined(best, tracks, key, tried)
+    if final and best is not None and best.score**2 > math.log(tried / _LAST_CHANCE):
+        return _refined(best, tracks, key, tried)
+    return None
+
+
+def _stages(tracks: Sequence[Track], trim_s: float, final: bool, deep: bool) -> Iterator[list[_Hypotheses]]:
+    """Lists of hypotheses, the likely ones first."""
+    fits = [(track, level) for track in tracks for level in LEVELS if track.fits(level)]
+    usual = tuple(step_of(db) for db in _USUAL_DB)
+    other = tuple(step_of(db) for db in STEPS_DB)
+    gains = tuple(step * gain for step in usual for gain in _GAINS)
+    yield [_Hypotheses(track, level, usual, False, 0.0, _MOST_PILOTS) for track, level in fits]
+    yield [_Hypotheses(track, level, usual, True, trim_s, _MOST_PILOTS) for track, level in fits]
+    if final:
+        yield [_Hypotheses(track, level, (*other, *gains), False, 0.0, _FEW_PILOTS) for track, level in fits]
+    if final and deep:
+        yield [_Hypotheses(track, level, (*other, *gains), True, trim_s, _FEW_PILOTS) for track, level in fits]
+
+
+@dataclass(frozen=True, eq=False)
+class _Hypotheses:
+    """A grid and a level at several steps; slots begin at the first frame, or anywhere."""
+
+    track: Track
+    level: Level
+    steps: tuple[float, ...]
+    anywhere: bool
+    trim_s: float
+    most: int
+
+    def score(self, key: bytes) -> tuple[Lock | None, int]:
+        """The best of them and how many there were."""
+        track, slot_s = self.track, self.level.slot_s(self.track.frame_s)
+        fine = track.frame_s / _PHASES
+        phases = np.arange(0, slot_s - fine / 2 if self.anywhere else 1.01 * track.frame_s, fine)
+        pilots = _Pilots.of(track, key, self.level, phases, self.most)
+        if not pilots.means.shape[1]:
+            return None, 0
+        firsts = 2 + int(self.trim_s / slot_s)
+        dither = pilots.dither(key, 0, pilots.means.shape[1] + firsts - 1)
+        against = _turned(-dither)
+        best = None
+        for step in self.steps:
+            scores = pilots.correlate(step, against, firsts)
+            phase, first = divmod(int(scores.argmax()), firsts)
+            if best is None or scores[phase, first] > best.score:
+                best = Lock(track.grid, self.level, step, slot_s, float(phases[phase]), first,
+                            float(scores[phase, first]), 0.0)  # fmt: off
+        return best, len(self.steps) * len(phases) * firsts
+
+
+@dataclass(frozen=True, eq=False)
+class _Pilots:
+    """A level's pilots, summed to slots at several phases: `means` of shape (phases, slots, pilots); some have fewer whole slots."""
+
+    track: Track
+    level: Level
+    phases: NDArray[np.float64]
+    whole: NDArray[np.int64]
+    means: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, track: Track, key: bytes, level: Level, phases: NDArray[np.float64], most: int) -> _Pilots:
+        slot_s = level.slot_s(track.frame_s)
+        where = places(key, level, track.grid.cells).pilots
+        edges, sums = track.integral(where)
+        whole = ((edges[-1] - edges[0] - phases) / slot_s + 0.02).astype(int)
+        whole = np.clip(whole, 0, max(1, most // len(where)))
+        slots = int(whole.max(initial=0))
+        at = edges[0] + phases[:, None] + slot_s * np.arange(slots + 1)
+        means = np.diff(_interpolate(at.ravel(), edges, sums).reshape(len(phases), slots + 1, -1), axis=1)
+        return cls(track, level, phases, whole, means / slot_s)
+
+    def correlate(self, step: float, against: NDArray[np.complex64], firsts: int) -> NDArray[np.float64]:
+        """Scores, shape (phases, firsts): slot 0 seen is taken for slot 0, 1, ... of the message."""
+        sums = self.sums(step, against, firsts)
+        count = np.maximum(1, self.whole * self.means.shape[2])
+        return np.asarray(np.abs(sums) / np.sqrt(count)[:, None], np.float64)
+
+    def sums(self, step: float, against: NDArray[np.complex64], firsts: int) -> NDArray[np.complex64]:
+        """The complex sums over all pilots that the scores are the lengths of."""
+        sums = np.zeros((len(self.phases), firsts), np.complex64)
+        for slot in range(self.means.shape[1]):
+            turned = _turned(self.means[:, slot] / step) * (slot < self.whole)[:, None]
+            sums += turned.astype(np.complex64) @ against[slot : slot + firsts].T
+        return sums
+
+    def dither(self, key: bytes, first: int, count: int) -> NDArray[np.float32]:
+        """Shape (count, pilots), in steps."""
+        cells = self.track.grid.cells
+        where = places(key, self.level, cells).pilots
+        return np.array([slot_key(key, self.level, first + i, cells).dither[where] for i in range(count)])
+
+
+def _interpolate(
+    at: NDArray[np.float64], edges: NDArray[np.float64], sums: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    right = np.clip(np.searchsorted(edges, at, side="right"), 1, len(edges) - 1)
+    part = ((at - edges[right - 1]) / (edges[right] - edges[right - 1]))[:, None]
+    return np.asarray(sums[right - 1] * (1 - part) + sums[right] * part)
+
+
+def _turned(values: NDArray[np.float64]) -> NDArray[np.complex64]:
+    """e^(2 pi i v), with the phase reduced while it is still exact."""
+    return np.exp(np.complex64(2j * math.pi) * (values - np.floor(values)).astype(np.float32))
+
+
+def _refined(lock: Lock, tracks: Sequence[Track], key: bytes, tried: int) -> Lock:
+    """The same with finer steps in time and contrast."""
+    track = next(t for t in tracks if t.grid is lock.grid)
+    fine = track.frame_s / _PHASES
+    phases = lock.phase_s + fine * np.linspace(-1, 1, 9)
+    phases = np.unique(np.clip(phases, 0, None))
+    pilots = _Pilots.of(track, key, lock.level, phases, _MOST_PILOTS)
+    against = _turned(-pilots.dither(key, lock.first, pilots.means.shape[1]))
+    best = replace(lock, score=0.0)
+    for gain in np.linspace(1 / GAIN_STEP, GAIN_STEP, 13):
+        scores = pilots.correlate(lock.step * gain, against, 1)[:, 0]
+        at = int(scores.argmax())
+        if scores[at] > best.score:
+            sums = pilots.sums(lock.step * gain, against, 1)[at, 0]
+            best = replace(
+                best,
+                step=lock.step * gain,
+                phase_s=float(phases[at]),
+                score=float(scores[at]),
+                offset=float(np.angle(sums)) / (2 * math.pi),
+            )
+    return replace(best, threshold=math.sqrt(math.log(tried / FALSE_ALARM)))
