@@ -1,6 +1,6 @@
 """Try the core of `robust` on real clips: embed, code again, read with key and file alone.
 
-    python experiments/robust_trial.py CLIP --bytes 32 --db 56 --channels crf28,480p --keys 3
+python experiments/robust_trial.py CLIP --bytes 32 --db 56 --channels crf28,480p --keys 3
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ class Clip:
     def picture(self) -> Picture:
         every = max(1, len(self.times) // 8)
         black = 16 << (self.depth - 8)
-        return active_picture((planes(f)[0].copy() for i, (f, _, _) in enumerate(self.frames()) if i % every == 0), black)
+        return active_picture(
+            (planes(f)[0].copy() for i, (f, _, _) in enumerate(self.frames()) if i % every == 0), black
+        )
 
 
 def encode(cover: Clip, out: Path, change: Any, crf: float = 17, preset: str = "medium") -> None:
@@ -89,7 +91,9 @@ def psnr(a: Clip, b: Clip) -> float:
     return float(10 * np.log10(((1 << a.depth) - 1) ** 2 * count / max(total, 1e-9)))
 
 
-def embed(cover: Clip, out: Path, message: bytes, key: str, db: float, level: Level | None = None, **lossy: Any) -> dict[str, Any]:
+def embed(
+    cover: Clip, out: Path, message: bytes, key: str, db: float, level: Level | None = None, **lossy: Any
+) -> dict[str, Any]:
     keys = short_keys(key)
     size = class_bytes(class_for(TAG_BYTES + len(packed(message))))
     sealed = seal(keys, message, size)
@@ -99,7 +103,7 @@ def embed(cover: Clip, out: Path, message: bytes, key: str, db: float, level: Le
     slot_s = level.slot_s(cover.frame_s)
     slots = int(np.ceil(cover.duration_s / slot_s - 1e-6))
     segment = Segment(
-        grid, Message(keys.carrier, level, grid.cells, sealed), step_of(db), slot_s, range(slots),
+        grid, Message(keys.carrier, level, grid.shape, sealed), step_of(db), slot_s, range(slots),
         Levels(cover.depth, cover.full), more=False,
     )  # fmt: skip
     t0 = time.perf_counter()
@@ -158,8 +162,12 @@ def main() -> None:
         key = f"key {number}"
         message = np.random.default_rng([number, args.bytes]).bytes(args.bytes)
         stego = args.out / f"{args.clip.stem}_{args.bytes}_{args.db}_{number}.mp4"
-        told = embed(cover, stego, message, key, args.db, LEVELS[args.level] if args.level is not None else None)
-        print(stego.name, {k: round(v, 2) if isinstance(v, float) else v for k, v in told.items()}, flush=True)
+        told = embed(
+            cover, stego, message, key, args.db, LEVELS[args.level] if args.level is not None else None
+        )
+        print(
+            stego.name, {k: round(v, 2) if isinstance(v, float) else v for k, v in told.items()}, flush=True
+        )
         names = ["", *filter(None, args.channels.split(","))]
         for name in names:
             there = stego
@@ -170,7 +178,8 @@ def main() -> None:
             verdict = "exact" if found.message == message else "lost" if found.message is None else "WRONG"
             print(
                 f"  {name or 'stego':14} {verdict:5} m {found.margin:5.2f} cos {found.cosine:.2f} {seconds:5.2f} s "
-                f"{there.stat().st_size:,} bytes, {found.lock}", flush=True
+                f"{there.stat().st_size:,} bytes, {found.lock}",
+                flush=True,
             )
             if name:
                 there.unlink()

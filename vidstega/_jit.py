@@ -12,5 +12,8 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def njit(function: _F) -> _F:
     """Compile a function of numbers and arrays; it runs without the GIL and keeps its type for checkers."""
-    compiled: _F = numba.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "reassoc", "nsz"})(function)
-    return compiled
+    compiled: Any = numba.njit(cache=True, nogil=True, fastmath={"contract", "arcp", "reassoc", "nsz"})(
+        function
+    )
+    typed: _F = compiled
+    return typed

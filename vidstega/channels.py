@@ -15,6 +15,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ class Channel:
     def command(self, source: str | os.PathLike[str], target: str | os.PathLike[str]) -> str:
         """The `ffmpeg` command that does the same, for a shell; one for each generation."""
         places = [str(source), *(f"generation{i}.mkv" for i in range(1, self.generations)), str(target)]
-        lines = [self._line(a, b) for a, b in zip(places, places[1:], strict=False)]
+        lines = [self._line(a, b) for a, b in pairwise(places)]
         return " && ".join(lines)
 
     def _line(self, source: str, target: str) -> str:
@@ -162,7 +163,9 @@ class Channel:
             frames = _filtered(_decoded(container, stream, stop_s, threads), stream, self.filters)
             first = next(frames, None)
             if first is None:
-                raise InputError(f"nothing is left of {source} in the channel {self.name}; take a longer video")
+                raise InputError(
+                    f"nothing is left of {source} in the channel {self.name}; take a longer video"
+                )
             try:
                 with av.open(str(target), "w") as out:
                     encoder = self._encoder(out, first, stream, threads)
@@ -204,7 +207,11 @@ def _filtered(
     frames: Iterator[VideoFrame], stream: Any, filters: tuple[tuple[str, str], ...]
 ) -> Iterator[VideoFrame]:
     graph = av.filter.Graph()
-    nodes = [graph.add_buffer(template=stream), *(graph.add(*one) for one in filters), graph.add("buffersink")]
+    nodes = [
+        graph.add_buffer(template=stream),
+        *(graph.add(*one) for one in filters),
+        graph.add("buffersink"),
+    ]
     graph.link_nodes(*nodes).configure()
     for frame in frames:
         graph.push(frame)

@@ -17,6 +17,7 @@ The edges (bit 0 first) are permuted and `_spread_out`; edges 2j and 2j + 1 belo
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -38,7 +39,7 @@ def class_bytes(index: int) -> int:
     """Bytes of a message of size class `index`, 0 to 63: four classes to the octave, the first 16 bytes.
 
     >>> [class_bytes(i) for i in (0, 1, 2, 3, 4, 63)]
-    [16, 19, 22, 26, 32, 881743]
+    [16, 19, 22, 26, 32, 881747]
     """
     if not 0 <= index < CLASSES:
         raise ParameterError(f"no size class {index}; there are 0 to {CLASSES - 1}")
@@ -100,7 +101,7 @@ class Code:
 
     def gather(self, llr: NDArray[np.float64], start: int = 0) -> NDArray[np.float64]:
         """Sum what was received from place `start` on up for each code bit, shape (n,)."""
-        return np.bincount(self.at(start, len(llr)), llr, self.n)
+        return np.asarray(np.bincount(self.at(start, len(llr)), llr, self.n), np.float64)
 
     def decode(self, llr: NDArray[np.float64], rounds: int = ROUNDS) -> Decoded:
         """Decode log(P(0) / P(1)) of all code bits, 0 where nothing was received.
@@ -141,7 +142,7 @@ def permutation(stream: KeyStream, n: int) -> NDArray[np.int64]:
 
 @njit
 def _spread_out(edges: NDArray[np.int32], last: NDArray[np.int64]) -> None:
-    """Move edges so that no bit is in a check twice or in near ones: such loops are short and feed on themselves."""
+    """Move edges so that no bit is in a check twice or in near ones: short loops feed on themselves."""
     n = len(edges)
     for i in range(n):
         check = i // 2
@@ -170,7 +171,9 @@ def _sum_product(belief: NDArray[np.float64], checks: NDArray[np.int32], rounds:
 
 
 @njit
-def _update(belief: NDArray[np.float64], told: NDArray[np.float32], a: int, b: int, p: int, inner: bool) -> None:
+def _update(
+    belief: NDArray[np.float64], told: NDArray[np.float32], a: int, b: int, p: int, inner: bool
+) -> None:
     """What one check tells its two message bits, its parity bit and, but for the first, the one before."""
     xa, xb, xp = belief[a] - told[0], belief[b] - told[1], belief[p] - told[2]
     ta, tb, tp, tq = _half_tanh(xa), _half_tanh(xb), _half_tanh(xp), 1.0
@@ -189,12 +192,12 @@ def _update(belief: NDArray[np.float64], told: NDArray[np.float32], a: int, b: i
 
 @njit
 def _half_tanh(x: float) -> float:
-    return 1.0 - 2.0 / (np.exp(min(max(x, -_LIMIT), _LIMIT)) + 1.0)
+    return 1.0 - 2.0 / (math.exp(min(max(x, -_LIMIT), _LIMIT)) + 1.0)
 
 
 @njit
 def _twice_atanh(t: float) -> float:
-    return np.log((1.0 + t) / (1.0 - t))
+    return math.log((1.0 + t) / (1.0 - t))
 
 
 @njit

@@ -1,16 +1,18 @@
 """A seal for few bytes: 17 more than the message, and none of them says that it is there.
 
-AES-SIV (RFC 5297) with 64 bytes of key over the padded message: 16 bytes of tag, which is the nonce as well, then
-the message. Nothing random is stored, as nothing can be read before the carrier is found; so equal messages
-under one key and label give equal bytes, which shows to someone who can read the carrier without the key.
+AES-SIV (RFC 5297) with 64 bytes of key over the padded message: 16 bytes of tag, which is the nonce as
+well, then the message. Nothing random is stored, as nothing can be read before the carrier is found; so
+equal messages under one key and label give equal bytes, which shows to someone who can read the carrier
+without the key.
 
-Keys: passphrase as everywhere (NFC, UTF-8) -> scrypt (n = 2^15, r = 8, p = 1, 32 bytes) with the salt ``first 16
-bytes of SHA-256("vidstega short | " label)`` -> HKDF-SHA256, info ``"vidstega short seal"`` (64 bytes) and ``"vidstega
-short carrier"`` (32 bytes). The label is empty unless the user gives one for a video. One key and label on many
-videos put the same dither into all of them; a label for each video avoids that.
+Keys: passphrase as everywhere (NFC, UTF-8) -> scrypt (n = 2^15, r = 8, p = 1, 32 bytes) with the salt
+``first 16 bytes of SHA-256("vidstega short | " label)`` -> HKDF-SHA256, info ``"vidstega short seal"`` (64
+bytes) and ``"vidstega short carrier"`` (32 bytes). The label is empty unless the user gives one for a
+video. One key and label on many videos put the same dither into all of them; a label for each video avoids
+that.
 
-Padded message, as long as its size class asks: the message as it is or as raw deflate (RFC 1951), whichever is shorter;
-0x80 or 0x81 to say which; zeros.
+Padded message, as long as its size class asks: the message as it is or as raw deflate (RFC 1951), whichever
+is shorter; 0x80 or 0x81 to say which; zeros.
 """
 
 from __future__ import annotations
@@ -86,7 +88,9 @@ def packed(message: bytes) -> bytes:
         If it is longer than `MOST_BYTES`.
     """
     if len(message) > MOST_BYTES:
-        raise ParameterError(f"the message has {len(message):,} bytes; a short seal takes up to {MOST_BYTES:,}")
+        raise ParameterError(
+            f"the message has {len(message):,} bytes; a short seal takes up to {MOST_BYTES:,}"
+        )
     deflater = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
     deflated = deflater.compress(message) + deflater.flush()
     if len(deflated) < len(message):
@@ -111,7 +115,9 @@ def seal(keys: ShortKeys, message: bytes, size: int | None = None) -> bytes:
     plain = packed(message)
     size = TAG_BYTES + len(plain) if size is None else size
     if TAG_BYTES + len(plain) > size:
-        raise ParameterError(f"the message takes {TAG_BYTES + len(plain):,} bytes with its seal, not {size:,}")
+        raise ParameterError(
+            f"the message takes {TAG_BYTES + len(plain):,} bytes with its seal, not {size:,}"
+        )
     return AESSIV(keys.seal).encrypt(plain.ljust(size - TAG_BYTES, b"\0"), None)
 
 

@@ -97,7 +97,8 @@ class Grid:
     def add(self, plane: Plane, peaks: Cells, black: int, white: int, depth: int = 8) -> None:
         """Add a bump to each cell, `peaks` grey levels of 8 bits high in its middle, in place.
 
-        Nothing is pushed below `black` or above `white` (in the plane's own levels) that was not there before.
+        Nothing is pushed below `black` or above `white` (in the plane's own levels) that was not there
+        before.
         """
         wy, ry, wx, cx, _ = self._axes(plane.shape)
         scaled = np.asarray(peaks * np.float32(2.0 ** (depth - 8)), np.float32)
@@ -163,8 +164,8 @@ def _add(
 def active_picture(planes: Iterable[Plane], black: int = 16) -> Picture:
     """The picture within black bars, from a few frames that are not all from one dark scene.
 
-    Bars on two opposite sides that take no more than a third each count; a dark scene alone is no bar. `black`
-    is in the planes' own levels, as is what is compared with it.
+    Bars on two opposite sides that take no more than a third each count; a dark scene alone is no bar.
+    `black` is in the planes' own levels, as is what is compared with it.
     """
     down = across = None
     for plane in planes:

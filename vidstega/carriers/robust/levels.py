@@ -18,7 +18,7 @@ STRENGTHS_DB = (56.0, 53.6, 51.4)
 LOUD_DB = 48.4
 STEPS_DB = tuple(round(40 + 0.2 * i, 1) for i in range(106))
 """Every strength there is: 40 to 61 dB."""
-_BUMP = 0.05475  # pi^4 / (4 * 4^4 * ...): mean square of a bump that moves the mean by a uniform step
+_BUMP = 0.05475  # mean square of a bump that moves the mean by what is uniform over a step of 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Level:
         return self.slot * frame_s if self.in_frames else self.slot
 
     def grid(self, picture: Picture, sample_aspect: float = 1.0) -> Grid:
-        """The cells of a picture at its original size: square as they are shown, macroblocks as they are stored."""
+        """The cells of a picture at its original size: square as shown, or macroblocks as stored."""
         if not self.across:
             return Grid.of(picture, blocks_across(picture))
         return Grid.of(picture, float(self.across), picture.width * sample_aspect / picture.height)
@@ -76,7 +76,7 @@ LEVELS = (
 
 
 def step_of(strength_db: float) -> float:
-    """The step in grey levels (of 256) at a strength in dB: the PSNR it would have without rounding and fades."""
+    """The step in grey levels of 8 bits at a strength in dB: its PSNR but for rounding and fades."""
     return math.sqrt(255**2 / 10 ** (strength_db / 10) / _BUMP)
 
 
@@ -104,7 +104,9 @@ class Room:
         if most < class_bytes(0):
             return 0
         index = class_for(most)
-        return class_bytes(index if class_bytes(index) == most else index - 1) if most > class_bytes(0) else most
+        return (
+            class_bytes(index if class_bytes(index) == most else index - 1) if most > class_bytes(0) else most
+        )
 
 
 def rooms(picture: Picture, duration_s: float, frame_s: float) -> list[Room]:

@@ -1,8 +1,9 @@
 """Frames in, message out: what a stranger with the key does.
 
-A `Reader` is fed frames in the order they are shown, from wherever they come, and is left as soon as `message`
-is there or `hopeless` is true. Until it has found the message's slots it keeps the means of all cells it might
-have to do with, for `LOOK_S` seconds at most (some 20 MiB); then one slot at a time, and one number a code bit.
+A `Reader` is fed frames in the order they are shown, from wherever they come, and is left as soon as
+`message` is there or `hopeless` is true. Until it has found the message's slots it keeps the means of all
+cells it might have to do with, for `LOOK_S` seconds at most (some 20 MiB); then one slot at a time, and one
+number a code bit.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import LEVELS, blocks_across
 from vidstega.carriers.robust.slots import SlotMean, SlotMeans
 from vidstega.carriers.robust.soft import Soft
-from vidstega.carriers.robust.sync import Lock, Track, search
+from vidstega.carriers.robust.sync import Follower, Lock, Track, search
 from vidstega.coding.ira import CLASSES, Code, class_bytes, code_for
 from vidstega.errors import PayloadError
 from vidstega.seal.short import ShortKeys, unseal
@@ -33,6 +34,7 @@ _FIRST_TRY, _NEXT_TRY = 1.08, 1.06
 _FIRM = 16.0  # nats: a size class that leads by so much is not doubted
 _DOUBT = 9.0
 _MOST_CLASSES = 8
+_DARK, _BRIGHT = 19.5, 232.0
 _CROPS = tuple(0.005 * i for i in range(1, 21))
 
 
@@ -40,9 +42,9 @@ _CROPS = tuple(0.005 * i for i in range(1, 21))
 class Reading:
     """What a reader knows in the end.
 
-    ``margin`` is the information that came through over what the message needs: below 1 nothing can be read, and
-    2 says that the channel may get twice as bad. ``cosine`` is the mean of the pilots' cosines, 1 in a
-    channel without noise.
+    ``margin`` is the information that came through over what the message needs: below 1 nothing can be
+    read, and 2 says that the channel may get twice as bad. ``cosine`` is the mean of the pilots' cosines, 1
+    in a channel without noise.
     """
 
     message: bytes | None
@@ -72,7 +74,8 @@ def grids(
         for across in {level.across: None for level in LEVELS if level.across}:
             found += [(across, grid) for grid in _alike(picture, float(across), aspect)]
     for picture in pictures[: 1 if deep else None]:
-        for blocks in dict.fromkeys((blocks_across(picture), *_BLOCKS)):
+        own = blocks_across(picture)
+        for blocks in (own, *(other for other in _BLOCKS if other > own)):
             found += [(0, grid) for grid in _alike(picture, blocks, None)]
     return [(across, grid) for across, grid in found if min(grid.cell) >= 4 and grid.cells > 8]
 
@@ -144,7 +147,7 @@ class Reader:
     def finish(self) -> Reading:
         """No more frames: make the best of what there was."""
         if self._bits is None and not self.hopeless and self._begin_s is not None:
-            self._synchronise(final=True)
+            self._synchronise(final=True, ended=True)
         if self._bits is not None:
             self._bits.finish()
             self._open(final=True)
@@ -155,15 +158,15 @@ class Reader:
 
     def _look(self) -> None:
         if self._seen_s >= LOOK_S and not self._deep:
-            self._synchronise(final=True)
+            self._synchronise(final=True, ended=False)
             self.hopeless = self._bits is None
         elif self._look_at and self._seen_s >= self._look_at[0]:
             self._look_at.pop(0)
-            self._synchronise(final=False)
+            self._synchronise(final=False, ended=False)
 
-    def _synchronise(self, final: bool) -> None:
+    def _synchronise(self, final: bool, ended: bool) -> None:
         trim_s = 3600.0 if self._deep and final else self._trim_s
-        lock = search(self._tracks, self._keys.carrier, final=final, trim_s=trim_s, deep=self._deep)
+        lock = search(self._tracks, self._keys.carrier, final=final, ended=ended, trim_s=trim_s)
         if lock is None:
             return
         self._bits = _Bits(self._keys, lock)
@@ -184,7 +187,8 @@ class _Bits:
     def __init__(self, keys: ShortKeys, lock: Lock) -> None:
         self.lock, self._keys = lock, keys
         self._means = SlotMeans(lock.slot_s)
-        self._soft = Soft(), Soft()
+        self._soft = Soft(), Soft(), Soft()
+        self._follower = Follower(lock.step)
         self._classes = np.zeros(CLASSES)
         self._waiting: list[tuple[int, NDArray[np.float32]]] = []
         self._code: Code | None = None
@@ -219,14 +223,17 @@ class _Bits:
         if slot.seen < _SEEN:
             return
         level, cells = self.lock.level, len(slot.mean)
-        where, drawn = places(self._keys.carrier, level, cells), slot_key(self._keys.carrier, level, slot.slot, cells)
-        distance = slot.mean / self.lock.step - drawn.dither - self.lock.offset
+        where, drawn = (
+            places(self._keys.carrier, level, self.lock.grid.shape),
+            slot_key(self._keys.carrier, level, slot.slot, cells),
+        )
+        self._follower.learn(slot.mean[where.pilots], drawn.dither[where.pilots])
+        distance = slot.mean / self._follower.step - drawn.dither - self._follower.offset
         self._cosines += float(np.cos(2 * math.pi * distance[where.pilots]).sum())
         self._pilots += len(where.pilots)
         data = np.roll(where.data, -(drawn.turn % len(where.data)))
         ratio = np.zeros(cells)
-        busy = slot.spread > np.median(slot.spread)
-        for soft, group in zip(self._soft, (~busy, busy), strict=True):
+        for soft, group in zip(self._soft, _groups(slot), strict=True):
             if group.any():
                 weights = soft.learn(distance[where.pilots[group[where.pilots]]])
                 ratio[group], worth = soft.judge(weights, distance[group])
@@ -270,6 +277,13 @@ class _Bits:
             return unseal(self._keys, code.decode(sums).data)
         except PayloadError:
             return None
+
+
+def _groups(slot: SlotMean) -> tuple[NDArray[np.bool_], ...]:
+    """Cells that are alike: at the ends of the range, where little or nothing is written; calm; busy."""
+    end = (slot.mean < _DARK) | (slot.mean > _BRIGHT)
+    busy = slot.spread > np.median(slot.spread)
+    return end, ~end & ~busy, ~end & busy
 
 
 def _gathered(code: Code, received: list[tuple[int, NDArray[np.float32]]]) -> NDArray[np.float64]:

@@ -58,7 +58,7 @@ class SlotMean:
 
 
 class SlotMeans:
-    """Adds up frames in the order they are shown and gives slots as they are complete; holds two at the most."""
+    """Adds up frames in the order they are shown and gives slots as they are complete; holds two at most."""
 
     def __init__(self, slot_s: float) -> None:
         self.slot_s = slot_s
@@ -86,4 +86,4 @@ class SlotMeans:
             seconds, first, second = self._open.pop(slot)
             mean = np.asarray(first) / seconds
             spread = np.sqrt(np.maximum(np.asarray(second) / seconds - mean * mean, 0))
-            yield SlotMean(slot, mean, spread, float(seconds) / self.slot_s)  # type: ignore[arg-type]
+            yield SlotMean(slot, mean, spread, float(seconds) / self.slot_s)

@@ -37,7 +37,7 @@ class Soft:
         self._seen = np.full(len(self._density), _START / len(self._density))
 
     def learn(self, pilots: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weights of the models for a group with these pilots (distances in steps), counted for later groups."""
+        """Weights of the models for a group with these pilots (distances in steps), kept for later groups."""
         weights = self._weights(pilots)
         self._seen += weights
         return weights

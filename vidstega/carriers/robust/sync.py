@@ -1,10 +1,10 @@
 """Where a message lies: grid, level, step, the time of its slots and which slot is the first.
 
 The pilots of a slot, divided by the step and freed of their dither, all point the same way if everything is
-assumed rightly, and any way if not. The score is the length of their sum over the root of their number: without
-a message its square is an exponential variable of mean 1, so that chance is known whatever the video shows.
-A change of brightness turns all of them together, which the length does not see; a change of contrast scales
-the step.
+assumed rightly, and any way if not. The score is the length of their sum over the root of their number:
+without a message its square is an exponential variable of mean 1, so that chance is known whatever the
+video shows. A change of brightness turns all of them together, which the length does not see; a change of
+contrast scales the step.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vidstega._jit import njit
 from vidstega.carriers.robust.grid import Cells, Grid
 from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import LEVELS, LOUD_DB, STEPS_DB, STRENGTHS_DB, Level, step_of
@@ -23,13 +24,19 @@ from vidstega.carriers.robust.levels import LEVELS, LOUD_DB, STEPS_DB, STRENGTHS
 FALSE_ALARM = 1e-3
 """Probability that a video without this message is taken for one with it, until the seal says no."""
 GAIN_STEP = 1.003
+UNUSUAL = 7.0
+"""How much more evidence than none it takes to believe in a change of contrast."""
 _PHASES = 6
 """Steps in time for each frame."""
-_MOST_PILOTS = 24_000
+_MOST_PILOTS = 3_000
 """Pilots that are looked at for one hypothesis: more say nothing new."""
-_FEW_PILOTS = 2_000
-_LAST_CHANCE = 0.2
-_GAINS = tuple(base * GAIN_STEP**i for base, most in ((1.0, 15), (255 / 219, 2), (219 / 255, 2)) for i in range(-most, most + 1))
+_FEW_PILOTS = 600
+_LAST_CHANCE = 0.05
+_GAINS = tuple(
+    base * GAIN_STEP**i
+    for base, most in ((1.0, 15), (255 / 219, 2), (219 / 255, 2))
+    for i in range(-most, most + 1)
+)
 """Contrast within 4.5 %, and ranges taken for each other."""
 _USUAL_DB = (*STRENGTHS_DB, LOUD_DB, 45.4)
 
@@ -46,8 +53,6 @@ class Lock:
     first: int
     score: float
     threshold: float
-    offset: float = 0.0
-    """By how much the video has become brighter, in steps."""
 
     def __str__(self) -> str:
         return (
@@ -92,16 +97,21 @@ class Track:
 
 
 def search(
-    tracks: Sequence[Track], key: bytes, *, final: bool = True, trim_s: float = 20.0, deep: bool = False
+    tracks: Sequence[Track],
+    key: bytes,
+    *,
+    final: bool = True,
+    ended: bool = True,
+    trim_s: float = 20.0,
 ) -> Lock | None:
     """The best explanation of what has been seen, or None.
 
     Parameters
     ----------
     tracks : one for each grid that is assumed; each is tried with the levels it fits
-    final : whether no more is going to be seen, so that weak evidence has to do
+    final : whether no more is going to be looked at, so that everything is tried
+    ended : whether there is no more to be read either, so that it costs nothing to believe weak evidence
     trim_s : seconds that may have been cut off at the start
-    deep : also look for changes of contrast together with cuts, and for every strength there is
 
     Notes
     -----
@@ -109,30 +119,27 @@ def search(
     a few milliseconds. A wrong key takes all of it: some seconds, whatever the length of the video.
     """
     best, tried = None, 0
-    for hypotheses in _stages(tracks, trim_s, final, deep):
+    for hypotheses in _stages(tracks, trim_s, final):
         for found, count in (hypothesis.score(key) for hypothesis in hypotheses):
             tried += count
             if found is not None and (best is None or found.score > best.score):
                 best = found
         if best is not None and best.score**2 > math.log(tried / FALSE_ALARM):
             return _refined(best, tracks, key, tried)
-    if final and best is not None and best.score**2 > math.log(tried / _LAST_CHANCE):
+    if ended and best is not None and best.score**2 > math.log(tried / _LAST_CHANCE):
         return _refined(best, tracks, key, tried)
     return None
 
 
-def _stages(tracks: Sequence[Track], trim_s: float, final: bool, deep: bool) -> Iterator[list[_Hypotheses]]:
+def _stages(tracks: Sequence[Track], trim_s: float, final: bool) -> Iterator[list[_Hypotheses]]:
     """Lists of hypotheses, the likely ones first."""
     fits = [(track, level) for track in tracks for level in LEVELS if track.fits(level)]
     usual = tuple(step_of(db) for db in _USUAL_DB)
     other = tuple(step_of(db) for db in STEPS_DB)
     gains = tuple(step * gain for step in usual for gain in _GAINS)
-    yield [_Hypotheses(track, level, usual, False, 0.0, _MOST_PILOTS) for track, level in fits]
-    yield [_Hypotheses(track, level, usual, True, trim_s, _MOST_PILOTS) for track, level in fits]
-    if final:
-        yield [_Hypotheses(track, level, (*other, *gains), False, 0.0, _FEW_PILOTS) for track, level in fits]
-    if final and deep:
-        yield [_Hypotheses(track, level, (*other, *gains), True, trim_s, _FEW_PILOTS) for track, level in fits]
+    for anywhere in (False, True) if final else (False,):
+        for steps, most in ((usual, _MOST_PILOTS), ((*other, *gains), _FEW_PILOTS)):
+            yield [_Hypotheses(track, level, steps, anywhere, trim_s, most) for track, level in fits]
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,22 +161,22 @@ class _Hypotheses:
         pilots = _Pilots.of(track, key, self.level, phases, self.most)
         if not pilots.means.shape[1]:
             return None, 0
-        firsts = 2 + int(self.trim_s / slot_s)
+        firsts = 2 + (int(self.trim_s / slot_s) if self.anywhere else 0)
         dither = pilots.dither(key, 0, pilots.means.shape[1] + firsts - 1)
-        against = _turned(-dither)
+        against = _turned(dither)
         best = None
         for step in self.steps:
             scores = pilots.correlate(step, against, firsts)
             phase, first = divmod(int(scores.argmax()), firsts)
             if best is None or scores[phase, first] > best.score:
-                best = Lock(track.grid, self.level, step, slot_s, float(phases[phase]), first,
-                            float(scores[phase, first]), 0.0)  # fmt: off
+                score = float(scores[phase, first])
+                best = Lock(track.grid, self.level, step, slot_s, float(phases[phase]), first, score, 0.0)
         return best, len(self.steps) * len(phases) * firsts
 
 
 @dataclass(frozen=True, eq=False)
 class _Pilots:
-    """A level's pilots, summed to slots at several phases: `means` of shape (phases, slots, pilots); some have fewer whole slots."""
+    """A level's pilots in slots: `means` of shape (phases, slots, pilots), `whole` slots at each phase."""
 
     track: Track
     level: Level
@@ -180,7 +187,7 @@ class _Pilots:
     @classmethod
     def of(cls, track: Track, key: bytes, level: Level, phases: NDArray[np.float64], most: int) -> _Pilots:
         slot_s = level.slot_s(track.frame_s)
-        where = places(key, level, track.grid.cells).pilots
+        where = places(key, level, track.grid.shape).pilots
         edges, sums = track.integral(where)
         whole = ((edges[-1] - edges[0] - phases) / slot_s + 0.02).astype(int)
         whole = np.clip(whole, 0, max(1, most // len(where)))
@@ -189,25 +196,25 @@ class _Pilots:
         means = np.diff(_interpolate(at.ravel(), edges, sums).reshape(len(phases), slots + 1, -1), axis=1)
         return cls(track, level, phases, whole, means / slot_s)
 
-    def correlate(self, step: float, against: NDArray[np.complex64], firsts: int) -> NDArray[np.float64]:
+    def correlate(
+        self, step: float, against: tuple[NDArray[np.float32], NDArray[np.float32]], firsts: int
+    ) -> NDArray[np.float64]:
         """Scores, shape (phases, firsts): slot 0 seen is taken for slot 0, 1, ... of the message."""
-        sums = self.sums(step, against, firsts)
+        steps = self.means / step
+        turns = 2 * math.pi * (steps - np.floor(steps))  # reduced while it is exact
+        real, imaginary = np.cos(turns, dtype=np.float32), np.sin(turns, dtype=np.float32)
+        sums = np.zeros((len(self.phases), firsts, 2))
+        _correlate(real, imaginary, against[0], against[1], self.whole, sums)
         count = np.maximum(1, self.whole * self.means.shape[2])
-        return np.asarray(np.abs(sums) / np.sqrt(count)[:, None], np.float64)
-
-    def sums(self, step: float, against: NDArray[np.complex64], firsts: int) -> NDArray[np.complex64]:
-        """The complex sums over all pilots that the scores are the lengths of."""
-        sums = np.zeros((len(self.phases), firsts), np.complex64)
-        for slot in range(self.means.shape[1]):
-            turned = _turned(self.means[:, slot] / step) * (slot < self.whole)[:, None]
-            sums += turned.astype(np.complex64) @ against[slot : slot + firsts].T
-        return sums
+        return np.asarray(np.hypot(sums[..., 0], sums[..., 1]) / np.sqrt(count)[:, None])
 
     def dither(self, key: bytes, first: int, count: int) -> NDArray[np.float32]:
         """Shape (count, pilots), in steps."""
-        cells = self.track.grid.cells
-        where = places(key, self.level, cells).pilots
-        return np.array([slot_key(key, self.level, first + i, cells).dither[where] for i in range(count)])
+        grid = self.track.grid
+        where = places(key, self.level, grid.shape).pilots
+        return np.array(
+            [slot_key(key, self.level, first + i, grid.cells).dither[where] for i in range(count)]
+        )
 
 
 def _interpolate(
@@ -218,30 +225,72 @@ def _interpolate(
     return np.asarray(sums[right - 1] * (1 - part) + sums[right] * part)
 
 
-def _turned(values: NDArray[np.float64]) -> NDArray[np.complex64]:
-    """e^(2 pi i v), with the phase reduced while it is still exact."""
-    return np.exp(np.complex64(2j * math.pi) * (values - np.floor(values)).astype(np.float32))
+def _turned(dither: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cosines and sines of dither, which is in steps."""
+    turns = np.float32(2 * math.pi) * dither
+    return np.cos(turns), np.sin(turns)
+
+
+@njit
+def _correlate(
+    real: NDArray[np.float32],
+    imaginary: NDArray[np.float32],
+    cosine: NDArray[np.float32],
+    sine: NDArray[np.float32],
+    whole: NDArray[np.int64],
+    sums: NDArray[np.float64],
+) -> None:
+    phases, firsts, _ = sums.shape
+    pilots = real.shape[2]
+    for phase in range(phases):
+        for slot in range(whole[phase]):
+            for first in range(firsts):
+                along, across = np.float32(0), np.float32(0)
+                for i in range(pilots):
+                    x, y = real[phase, slot, i], imaginary[phase, slot, i]
+                    c, s = cosine[slot + first, i], sine[slot + first, i]
+                    along += x * c + y * s
+                    across += y * c - x * s
+                sums[phase, first, 0] += along
+                sums[phase, first, 1] += across
 
 
 def _refined(lock: Lock, tracks: Sequence[Track], key: bytes, tried: int) -> Lock:
-    """The same with finer steps in time and contrast."""
+    """The same with finer steps in time, and in contrast if there is reason to."""
     track = next(t for t in tracks if t.grid is lock.grid)
     fine = track.frame_s / _PHASES
-    phases = lock.phase_s + fine * np.linspace(-1, 1, 9)
-    phases = np.unique(np.clip(phases, 0, None))
+    phases = np.unique(np.clip(lock.phase_s + fine * np.linspace(-1, 1, 9), 0, None))
     pilots = _Pilots.of(track, key, lock.level, phases, _MOST_PILOTS)
-    against = _turned(-pilots.dither(key, lock.first, pilots.means.shape[1]))
-    best = replace(lock, score=0.0)
+    against = _turned(pilots.dither(key, lock.first, pilots.means.shape[1]))
+    best, most = replace(lock, score=0.0), 0.0
     for gain in np.linspace(1 / GAIN_STEP, GAIN_STEP, 13):
         scores = pilots.correlate(lock.step * gain, against, 1)[:, 0]
         at = int(scores.argmax())
-        if scores[at] > best.score:
-            sums = pilots.sums(lock.step * gain, against, 1)[at, 0]
-            best = replace(
-                best,
-                step=lock.step * gain,
-                phase_s=float(phases[at]),
-                score=float(scores[at]),
-                offset=float(np.angle(sums)) / (2 * math.pi),
-            )
+        evidence = float(scores[at]) ** 2 - (UNUSUAL if abs(gain - 1) > 1e-9 else 0.0)
+        if evidence > most:
+            most = evidence
+            phase_s, score = float(phases[at]), float(scores[at])
+            best = replace(best, step=lock.step * gain, phase_s=phase_s, score=score)
     return replace(best, threshold=math.sqrt(math.log(tried / FALSE_ALARM)))
+
+
+class Follower:
+    """Follows brightness and contrast slot by slot: what a dark scene leaves open, a bright one tells."""
+
+    def __init__(self, step: float) -> None:
+        self._steps = step * np.array([1.0, *(1.001**i for i in range(-45, 46) if i)])
+        self._sums = np.zeros(len(self._steps), np.complex128)
+        self.step, self.offset = step, 0.0
+        """In grey levels; and by how much the video has become brighter, in steps."""
+
+    def learn(self, means: NDArray[np.float64], dither: NDArray[np.float32]) -> None:
+        """Take in a slot's pilots."""
+        self._sums += np.exp(2j * math.pi * (means / self._steps[:, None] - dither)).sum(axis=1)
+        self._count += len(means)
+        evidence = np.abs(self._sums) ** 2 / self._count
+        evidence[1:] -= UNUSUAL
+        best = int(evidence.argmax())
+        self.step = float(self._steps[best])
+        self.offset = float(np.angle(self._sums[best])) / (2 * math.pi)
+
+    _count = 0

@@ -1,14 +1,14 @@
 """Writing one segment of slots in two passes over its frames: project, then add.
 
-Segments do not depend on each other, so that they can be tasks. Between passes there is one mean for each cell
-and slot of the segment, and no frame. A slot's change fades in over its first quarter, and what is left
-there of the change of the slot before is counted in when the change is chosen: a reader, who takes plain
-means, sees neither. Before the end of a segment the last change fades out.
+Segments do not depend on each other, so that they can be tasks. Between passes there is one mean for each
+cell and slot of the segment, and no frame. A slot's change fades in over its first quarter, and what is
+left there of the change of the slot before is counted in when the change is chosen: a reader, who takes
+plain means, sees neither. Before the end of a segment the last change fades out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,7 +24,7 @@ from vidstega.errors import ParameterError
 
 FADE = 0.25
 """Part of a slot over which its change comes up."""
-_SWEEPS = 8
+_HALVINGS = 16
 _NEAR_BLACK = 2.5
 """Grey levels: where a cell is nearer than this to black or white it is left alone."""
 
@@ -35,7 +35,7 @@ class Message:
 
     key: bytes
     level: Level
-    cells: int
+    shape: tuple[int, int]
     sealed: bytes
 
     @cached_property
@@ -44,8 +44,12 @@ class Message:
 
     def bits(self, slot: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Bits of all cells of a slot, and their dither in steps."""
-        where, drawn = places(self.key, self.level, self.cells), slot_key(self.key, self.level, slot, self.cells)
-        bits = np.zeros(self.cells, np.uint8)
+        cells = self.shape[0] * self.shape[1]
+        where, drawn = (
+            places(self.key, self.level, self.shape),
+            slot_key(self.key, self.level, slot, cells),
+        )
+        bits = np.zeros(cells, np.uint8)
         bits[where.sizes] = drawn.class_bits(class_for(len(self.sealed)))
         count = len(where.data)
         at = code_for(len(self.sealed)).at(slot * count, count)
@@ -56,9 +60,9 @@ class Message:
 class Bump:
     """What a bump of a certain height does to a cell's mean once its pixels are rounded.
 
-    Half a grey level at the top changes no pixel, and small changes come out as plateaus of one level. That is
-    cheaper and survives a coder better than noise that would keep the mean on average, so it is taken as it is,
-    and the height is chosen so that the mean comes out right.
+    Half a grey level at the top changes no pixel, and small changes come out as plateaus of one level. That
+    is cheaper and survives a coder better than noise that would keep the mean on average, so it is taken as
+    it is, and the height is chosen so that the mean comes out right.
     """
 
     def __init__(self, grid: Grid, depth: int, most: float) -> None:
@@ -72,15 +76,16 @@ class Bump:
 
     def moved(self, height: NDArray[np.float64]) -> NDArray[np.float64]:
         """How far bumps of these heights move the mean."""
-        return np.copysign(np.interp(np.abs(height), self._heights, self._moved), height)
+        return np.asarray(np.copysign(np.interp(np.abs(height), self._heights, self._moved), height))
 
     def height(self, moved: NDArray[np.float64]) -> NDArray[np.float64]:
         """Heights that move the mean so far."""
-        return np.copysign(np.interp(np.abs(moved), self._moved, self._heights), moved)
+        return np.asarray(np.copysign(np.interp(np.abs(moved), self._moved, self._heights), moved))
 
 
 def _half_sine(side: float) -> NDArray[np.float64]:
-    return np.maximum(np.sin(np.pi * (np.arange(int(np.ceil(side))) + 0.5) / side), 0)
+    at = (np.arange(int(np.ceil(side))) + 0.5) / side
+    return np.asarray(np.maximum(np.sin(np.pi * at), 0))
 
 
 @dataclass(frozen=True)
@@ -135,8 +140,10 @@ class Segment:
         levels: Levels = Levels(),
         more: bool = True,
     ) -> None:
-        if grid.cells != message.cells:
-            raise ParameterError(f"the message is laid out for {message.cells} cells, the grid has {grid.cells}")
+        if grid.shape != message.shape:
+            raise ParameterError(
+                f"the message is laid out for {message.shape} cells, the grid has {grid.shape}"
+            )
         self.grid, self.message, self.step, self.slot_s, self.slots = grid, message, step, slot_s, slots
         self._levels, self._more = levels, more
         self._means = SlotMeans(slot_s)
@@ -168,7 +175,9 @@ class Segment:
             return
         own, before = self._mix(slot, slot, start_s, end_s)
         height = own * self._heights[slot] + before * self._heights.get(slot - 1, np.zeros(self.grid.cells))
-        self.grid.add(plane, height.astype(np.float32), self._levels.black, self._levels.white, self._levels.depth)
+        self.grid.add(
+            plane, height.astype(np.float32), self._levels.black, self._levels.white, self._levels.depth
+        )
 
     def _mix(self, slot: int, owner_slot: int, start_s: float, end_s: float) -> tuple[float, float]:
         """What a frame's change is made of, seen from `slot`: of its own height, and of the one before."""
@@ -216,17 +225,35 @@ class Segment:
         bits, dither = self.message.bits(slot)
         wanted = nearest(mean + left, self.step, dither, bits) - mean
         height = bump.height((wanted - left) / own)
-        for _ in range(_SWEEPS if any(frame.before for frame in shown) else 0):
-            moved = _sum([f.share * bump.moved(f.own * height + f.before * before) for f in shown])
-            height += (wanted - moved) / (own * bump.slope)
+        if any(frame.before for frame in shown):
+            height = _bisected(lambda h: _moved(bump, shown, h, before), wanted, 3 * self.step)
         grey = 2.0 ** (8 - self._levels.depth)
         dark = mean < self._levels.black * grey + _NEAR_BLACK
         bright = mean > self._levels.white * grey - _NEAR_BLACK
         return np.where(dark | bright, 0.0, height)
 
 
+def _moved(
+    bump: Bump, shown: list[_Shown], own: NDArray[np.float64], before: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    terms = [frame.share * bump.moved(frame.own * own + frame.before * before) for frame in shown]
+    return np.asarray(np.sum(terms, axis=0))
+
+
+def _bisected(
+    rising: Callable[[NDArray[np.float64]], NDArray[np.float64]], wanted: NDArray[np.float64], most: float
+) -> NDArray[np.float64]:
+    """Where a function that rises from -`most` to `most` takes the values `wanted`."""
+    low, high = np.full(len(wanted), -most), np.full(len(wanted), most)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        above = rising(middle) > wanted
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return np.asarray((low + high) / 2)
+
+
 def _sum(terms: Sequence[NDArray[np.float64]]) -> NDArray[np.float64] | float:
-    return np.sum(terms, axis=0) if terms else 0.0
+    return np.asarray(np.sum(terms, axis=0)) if terms else 0.0
 
 
 def nearest(
@@ -234,4 +261,4 @@ def nearest(
 ) -> NDArray[np.float64]:
     """The mean nearest to `mean` that carries `bits`."""
     at = dither + 0.5 * bits
-    return step * (np.round(mean / step - at) + at)
+    return np.asarray(step * (np.round(mean / step - at) + at))
