@@ -178,6 +178,24 @@ def test_times_may_start_anywhere(stego):
     assert reading([(plane, start + 1525.0, end + 1525.0) for plane, start, end in stego]).message == MESSAGE
 
 
+def test_a_message_that_begins_late_is_found_only_by_a_deep_reader(cover, stego):
+    late = [(cover[i % 50][0], i / 12.5, (i + 1) / 12.5) for i in range(275)]
+    late += [(plane, start + 22, end + 22) for plane, start, end in stego]
+    candidates = [one for one in grids([Picture(WIDTH, HEIGHT)]) if one.across == 30]
+    quick, deep = Reader(KEYS, candidates), Reader(KEYS, candidates, deep=True, trim_s=10)
+    for frame in late:
+        quick.add(*frame)
+        deep.add(*frame)
+    assert quick.hopeless
+    assert quick.finish().message is None
+    assert deep.finish().message == MESSAGE
+
+
+def test_a_picture_too_small_for_any_cell_is_refused():
+    with pytest.raises(ParameterError, match="too small"):
+        Reader(KEYS, grids([Picture(16, 16)]))
+
+
 def test_it_survives_scaling_to_half_its_size(stego):
     half = [
         (plane.reshape(HEIGHT // 2, 2, WIDTH // 2, 2).mean(axis=(1, 3)).round().astype(np.uint8), *times)

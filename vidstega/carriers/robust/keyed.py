@@ -2,14 +2,14 @@
 
 Frozen as part of the carried format
 ------------------------------------
-All keystreams run under the carrier's key, integers are big-endian. `place`, nonce ``"P" | level u8 | rows u16
-| columns u16``: a permutation of the cells of a grid; its first cells are pilots, then those that tell the
-size class, then data. A grid with one row more has other pilots, so that a reader can tell. `slot`, nonce
-``"S" | level u8 | slot u40``: u32 `turn`; one u64 for each cell that tells the size class, little-endian;
-one byte `dither` a cell of the grid. Data cell j of slot s sends code bit ``order[(s * data + j) mod n]``,
-and is data cell ``(j + turn) mod data`` of the permutation. A cell carries bit b where its mean is nearest
-to step * (integer + dither / 256 + b / 2); pilots carry 0, the others that tell size class c bit c of their
-u64.
+All keystreams run under the carrier's key, integers are big-endian. `place`, nonce ``"P" | level u8 | rows
+u16 | columns u16``: a permutation of the cells of a grid; its first cells are pilots, then those that tell
+the size class, then data. A grid with one row more has other pilots, so that a reader can tell. `slot`,
+nonce ``"S" | level u8 | slot u40``: u32 `turn` and one u64 for each cell that tells the size class, both
+little-endian; one byte `dither` a cell of the grid. Data cell j of slot s sends code bit ``order[(s * data
++ j) mod n]``, and is data cell ``(j + turn) mod data`` of the permutation. A cell carries bit b where its
+mean is nearest to step * (integer + dither / 256 + b / 2); pilots carry 0, the others that tell size class
+c bit c of their u64.
 """
 
 from __future__ import annotations

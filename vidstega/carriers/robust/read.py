@@ -20,15 +20,16 @@ from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import LEVELS, blocks_across
 from vidstega.carriers.robust.slots import SlotMean, SlotMeans
 from vidstega.carriers.robust.soft import Soft
-from vidstega.carriers.robust.sync import Follower, Lock, Track, search
+from vidstega.carriers.robust.sync import Candidate, Follower, Lock, Track, search
 from vidstega.coding.ira import CLASSES, Code, class_bytes, code_for
-from vidstega.errors import PayloadError
+from vidstega.errors import ParameterError, PayloadError
 from vidstega.seal.short import ShortKeys, unseal
 
 LOOK_S = 20.0
 _LOOK_AT_S = (4.0, 8.0, 14.0)
 _BLOCKS = (120.0, 80.0)
 """Macroblocks across the videos that most scaled ones were made from: 1920 and 1280 pixels."""
+_DEEP_TRIM_S = 3600.0
 _SEEN = 0.5
 _FIRST_TRY, _NEXT_TRY = 1.08, 1.06
 _FIRM = 16.0  # nats: a size class that leads by so much is not doubted
@@ -55,10 +56,8 @@ class Reading:
     seen_s: float
 
 
-def grids(
-    pictures: Sequence[Picture], sample_aspect: float = 1.0, deep: bool = False
-) -> list[tuple[int, Grid]]:
-    """The grids a message may lie on, with the `Level.across` they belong to.
+def grids(pictures: Sequence[Picture], sample_aspect: float = 1.0, deep: bool = False) -> list[Candidate]:
+    """The grids a message may lie on.
 
     Parameters
     ----------
@@ -66,27 +65,30 @@ def grids(
     sample_aspect : width over height of a pixel
     deep : also pictures that have lost up to 10 % of width and height at their edges
     """
-    found: list[tuple[int, Grid]] = []
+    found: list[Candidate] = []
     if deep:
         pictures = [*pictures, *(_uncropped(picture, part) for picture in pictures for part in _CROPS)]
     for picture in pictures:
         aspect = picture.width * sample_aspect / picture.height
         for across in {level.across: None for level in LEVELS if level.across}:
-            found += [(across, grid) for grid in _alike(picture, float(across), aspect)]
+            found += _alike(picture, across, float(across), aspect)
     for picture in pictures[: 1 if deep else None]:
         own = blocks_across(picture)
         for blocks in (own, *(other for other in _BLOCKS if other > own)):
-            found += [(0, grid) for grid in _alike(picture, blocks, None)]
-    return [(across, grid) for across, grid in found if min(grid.cell) >= 4 and grid.cells > 8]
+            found += _alike(picture, 0, blocks, None, likely=blocks == own)
+    return [one for one in found if min(one.grid.cell) >= 4 and one.grid.cells > 8]
 
 
-def _alike(picture: Picture, across: float, aspect: float | None) -> list[Grid]:
+def _alike(
+    picture: Picture, across: int, cells: float, aspect: float | None, likely: bool = True
+) -> list[Candidate]:
     """Grids of this many cells, and of a row more or less where scaling may have hidden it."""
-    grid = Grid.of(picture, across, aspect)
+    grid = Grid.of(picture, cells, aspect)
     rows = picture.height / grid.cell[1]
     unsure = rows * 1.5 / min(picture.width, picture.height)
     others = {int(rows - unsure), int(rows + unsure)} - {grid.shape[0]}
-    return [grid, *(Grid.of(picture, across, aspect, other - grid.shape[0]) for other in others if other > 0)]
+    changed = [Grid.of(picture, cells, aspect, other - grid.shape[0]) for other in others if other > 0]
+    return [Candidate(grid, across, likely), *(Candidate(one, across, False) for one in changed)]
 
 
 def _uncropped(picture: Picture, part: float) -> Picture:
@@ -103,7 +105,8 @@ class Reader:
     keys : of the seal and the carrier
     candidates : what `grids` gives
     depth : bits of a luma sample
-    deep : look for everything in everything, however long it takes
+    deep : look for it all along, `LOOK_S` seconds at a time, and for what an hour has been cut from
+    trim_s : seconds that may have been cut off at the start; 20, or if `deep` an hour, by default
 
     Attributes
     ----------
@@ -116,13 +119,17 @@ class Reader:
     def __init__(
         self,
         keys: ShortKeys,
-        candidates: Sequence[tuple[int, Grid]],
+        candidates: Sequence[Candidate],
         depth: int = 8,
         deep: bool = False,
-        trim_s: float = 20.0,
+        trim_s: float | None = None,
     ) -> None:
-        self._keys, self._depth, self._deep, self._trim_s = keys, depth, deep, trim_s
-        self._tracks = [Track(grid, across) for across, grid in candidates]
+        if not candidates:
+            raise ParameterError("no grid to look for a message on; the picture is too small for any")
+        self._keys, self._depth, self._deep = keys, depth, deep
+        self._trim_s = trim_s if trim_s is not None else _DEEP_TRIM_S if deep else LOOK_S
+        self._candidates = candidates
+        self._tracks = [Track(candidate) for candidate in candidates]
         self._look_at = [*_LOOK_AT_S]
         self._begin_s: float | None = None
         self._seen_s = 0.0
@@ -157,16 +164,17 @@ class Reader:
         return Reading(self.message, bits.lock, bits.margin, bits.cosine, bits.bits, self._seen_s)
 
     def _look(self) -> None:
-        if self._seen_s >= LOOK_S and not self._deep:
+        if self._tracks[0].seen_s >= LOOK_S:
             self._synchronise(final=True, ended=False)
-            self.hopeless = self._bits is None
+            self.hopeless = self._bits is None and not self._deep
+            if self._bits is None:
+                self._tracks = [Track(candidate) for candidate in self._candidates]
         elif self._look_at and self._seen_s >= self._look_at[0]:
             self._look_at.pop(0)
             self._synchronise(final=False, ended=False)
 
     def _synchronise(self, final: bool, ended: bool) -> None:
-        trim_s = 3600.0 if self._deep and final else self._trim_s
-        lock = search(self._tracks, self._keys.carrier, final=final, ended=ended, trim_s=trim_s)
+        lock = search(self._tracks, self._keys.carrier, final=final, ended=ended, trim_s=self._trim_s)
         if lock is None:
             return
         self._bits = _Bits(self._keys, lock)
@@ -210,7 +218,7 @@ class _Bits:
 
     def add(self, cells: NDArray[np.float32], start_s: float, end_s: float) -> None:
         """Take in a frame's cells."""
-        offset = self.lock.first * self.lock.slot_s - self.lock.phase_s
+        offset = self.lock.first * self.lock.slot_s - self.lock.begin_s
         for mean in self._means.add(cells, start_s + offset, end_s + offset):
             self._slot(mean)
 

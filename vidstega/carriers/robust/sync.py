@@ -31,6 +31,7 @@ _PHASES = 6
 _MOST_PILOTS = 3_000
 """Pilots that are looked at for one hypothesis: more say nothing new."""
 _FEW_PILOTS = 600
+_MOST_FIRSTS = 12_000
 _LAST_CHANCE = 0.05
 _GAINS = tuple(
     base * GAIN_STEP**i
@@ -43,29 +44,38 @@ _USUAL_DB = (*STRENGTHS_DB, LOUD_DB, 45.4)
 
 @dataclass(frozen=True)
 class Lock:
-    """What a synchroniser has found. Slot `first` begins `phase_s` after the first frame seen."""
+    """What a synchroniser has found. Slot `first` begins at `begin_s` in the reader's time."""
 
     grid: Grid
     level: Level
     step: float
     slot_s: float
-    phase_s: float
+    begin_s: float
     first: int
     score: float
     threshold: float
 
     def __str__(self) -> str:
         return (
-            f"{self.level}, step {self.step:.3f}, slot {self.first} at {self.phase_s:.3f} s, "
+            f"{self.level}, step {self.step:.3f}, slot {self.first} at {self.begin_s:.3f} s, "
             f"score {self.score:.1f} over {self.threshold:.1f}"
         )
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A grid that a message may lie on, and its `Level.across`; those that are `likely` are tried harder."""
+
+    grid: Grid
+    across: int
+    likely: bool = True
 
 
 class Track:
     """Means of the cells of one grid, frame by frame: what has been seen of a video so far."""
 
-    def __init__(self, grid: Grid, across: int) -> None:
-        self.grid, self.across = grid, across
+    def __init__(self, candidate: Candidate) -> None:
+        self.grid, self.across, self.likely = candidate.grid, candidate.across, candidate.likely
         self.cells: list[Cells] = []
         self.times: list[tuple[float, float]] = []
 
@@ -139,7 +149,11 @@ def _stages(tracks: Sequence[Track], trim_s: float, final: bool) -> Iterator[lis
     gains = tuple(step * gain for step in usual for gain in _GAINS)
     for anywhere in (False, True) if final else (False,):
         for steps, most in ((usual, _MOST_PILOTS), ((*other, *gains), _FEW_PILOTS)):
-            yield [_Hypotheses(track, level, steps, anywhere, trim_s, most) for track, level in fits]
+            yield [
+                _Hypotheses(track, level, steps, anywhere, trim_s, most)
+                for track, level in fits
+                if track.likely or steps is usual
+            ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +175,7 @@ class _Hypotheses:
         pilots = _Pilots.of(track, key, self.level, phases, self.most)
         if not pilots.means.shape[1]:
             return None, 0
-        firsts = 2 + (int(self.trim_s / slot_s) if self.anywhere else 0)
+        firsts = 2 + (min(_MOST_FIRSTS, int(self.trim_s / slot_s)) if self.anywhere else 0)
         dither = pilots.dither(key, 0, pilots.means.shape[1] + firsts - 1)
         against = _turned(dither)
         best = None
@@ -170,7 +184,8 @@ class _Hypotheses:
             phase, first = divmod(int(scores.argmax()), firsts)
             if best is None or scores[phase, first] > best.score:
                 score = float(scores[phase, first])
-                best = Lock(track.grid, self.level, step, slot_s, float(phases[phase]), first, score, 0.0)
+                begin_s = track.times[0][0] + float(phases[phase])
+                best = Lock(track.grid, self.level, step, slot_s, begin_s, first, score, 0.0)
         return best, len(self.steps) * len(phases) * firsts
 
 
@@ -259,7 +274,8 @@ def _refined(lock: Lock, tracks: Sequence[Track], key: bytes, tried: int) -> Loc
     """The same with finer steps in time, and in contrast if there is reason to."""
     track = next(t for t in tracks if t.grid is lock.grid)
     fine = track.frame_s / _PHASES
-    phases = np.unique(np.clip(lock.phase_s + fine * np.linspace(-1, 1, 9), 0, None))
+    start_s = track.times[0][0]
+    phases = np.unique(np.clip(lock.begin_s - start_s + fine * np.linspace(-1, 1, 9), 0, None))
     pilots = _Pilots.of(track, key, lock.level, phases, _MOST_PILOTS)
     against = _turned(pilots.dither(key, lock.first, pilots.means.shape[1]))
     best, most = replace(lock, score=0.0), 0.0
@@ -269,8 +285,8 @@ def _refined(lock: Lock, tracks: Sequence[Track], key: bytes, tried: int) -> Loc
         evidence = float(scores[at]) ** 2 - (UNUSUAL if abs(gain - 1) > 1e-9 else 0.0)
         if evidence > most:
             most = evidence
-            phase_s, score = float(phases[at]), float(scores[at])
-            best = replace(best, step=lock.step * gain, phase_s=phase_s, score=score)
+            begin_s, score = start_s + float(phases[at]), float(scores[at])
+            best = replace(best, step=lock.step * gain, begin_s=begin_s, score=score)
     return replace(best, threshold=math.sqrt(math.log(tried / FALSE_ALARM)))
 
 
