@@ -42,6 +42,9 @@ _GAINS = tuple(
 _USUAL_DB = (*STRENGTHS_DB, LOUD_DB, 45.4)
 
 
+_Turns = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+
 @dataclass(frozen=True)
 class Lock:
     """What a synchroniser has found. Slot `first` begins at `begin_s` in the reader's time."""
@@ -175,17 +178,19 @@ class _Hypotheses:
         pilots = _Pilots.of(track, key, self.level, phases, self.most)
         if not pilots.means.shape[1]:
             return None, 0
-        firsts = 2 + (min(_MOST_FIRSTS, int(self.trim_s / slot_s)) if self.anywhere else 0)
-        dither = pilots.dither(key, 0, pilots.means.shape[1] + firsts - 1)
-        against = _turned(dither)
+        slots = pilots.means.shape[1]
+        lowest, firsts = 0, 2
+        if self.anywhere:  # cut off at the start, or something else put before
+            lowest, firsts = 1 - slots, slots + 1 + min(_MOST_FIRSTS, int(self.trim_s / slot_s))
+        against = pilots.expected(key, lowest, slots + firsts - 1)
         best = None
         for step in self.steps:
-            scores = pilots.correlate(step, against, firsts)
+            scores = pilots.correlate(step, against, lowest, firsts)
             phase, first = divmod(int(scores.argmax()), firsts)
             if best is None or scores[phase, first] > best.score:
                 score = float(scores[phase, first])
                 begin_s = track.times[0][0] + float(phases[phase])
-                best = Lock(track.grid, self.level, step, slot_s, begin_s, first, score, 0.0)
+                best = Lock(track.grid, self.level, step, slot_s, begin_s, lowest + first, score, 0.0)
         return best, len(self.steps) * len(phases) * firsts
 
 
@@ -211,25 +216,27 @@ class _Pilots:
         means = np.diff(_interpolate(at.ravel(), edges, sums).reshape(len(phases), slots + 1, -1), axis=1)
         return cls(track, level, phases, whole, means / slot_s)
 
-    def correlate(
-        self, step: float, against: tuple[NDArray[np.float32], NDArray[np.float32]], firsts: int
-    ) -> NDArray[np.float64]:
-        """Scores, shape (phases, firsts): slot 0 seen is taken for slot 0, 1, ... of the message."""
+    def correlate(self, step: float, against: _Turns, lowest: int, firsts: int) -> NDArray[np.float64]:
+        """Scores, shape (phases, firsts): the first slot seen is taken for slot `lowest` and up."""
         steps = self.means / step
         turns = 2 * math.pi * (steps - np.floor(steps))  # reduced while it is exact
         real, imaginary = np.cos(turns, dtype=np.float32), np.sin(turns, dtype=np.float32)
         sums = np.zeros((len(self.phases), firsts, 2))
         _correlate(real, imaginary, against[0], against[1], self.whole, sums)
-        count = np.maximum(1, self.whole * self.means.shape[2])
-        return np.asarray(np.hypot(sums[..., 0], sums[..., 1]) / np.sqrt(count)[:, None])
+        before = np.maximum(0, -(lowest + np.arange(firsts)))
+        count = np.maximum(1, self.whole[:, None] - before) * self.means.shape[2]
+        return np.asarray(np.hypot(sums[..., 0], sums[..., 1]) / np.sqrt(count))
 
-    def dither(self, key: bytes, first: int, count: int) -> NDArray[np.float32]:
-        """Shape (count, pilots), in steps."""
-        grid = self.track.grid
-        where = places(key, self.level, grid.shape).pilots
-        return np.array(
-            [slot_key(key, self.level, first + i, grid.cells).dither[where] for i in range(count)]
-        )
+    def expected(self, key: bytes, first: int, count: int) -> _Turns:
+        """Cosines and sines of the dither of slots from `first` on, (count, pilots); 0 before slot 0."""
+        grid, level = self.track.grid, self.level
+        where = places(key, level, grid.shape).pilots
+        turns = np.zeros((count, len(where)), np.float32)
+        for slot in range(max(0, first), first + count):
+            drawn = slot_key(key, level, slot, grid.cells)
+            turns[slot - first] = np.float32(2 * math.pi) * drawn.dither[where]
+        there = (np.arange(first, first + count) >= 0).astype(np.float32)[:, None]
+        return np.cos(turns) * there, np.sin(turns) * there
 
 
 def _interpolate(
@@ -238,12 +245,6 @@ def _interpolate(
     right = np.clip(np.searchsorted(edges, at, side="right"), 1, len(edges) - 1)
     part = ((at - edges[right - 1]) / (edges[right] - edges[right - 1]))[:, None]
     return np.asarray(sums[right - 1] * (1 - part) + sums[right] * part)
-
-
-def _turned(dither: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cosines and sines of dither, which is in steps."""
-    turns = np.float32(2 * math.pi) * dither
-    return np.cos(turns), np.sin(turns)
 
 
 @njit
@@ -277,10 +278,10 @@ def _refined(lock: Lock, tracks: Sequence[Track], key: bytes, tried: int) -> Loc
     start_s = track.times[0][0]
     phases = np.unique(np.clip(lock.begin_s - start_s + fine * np.linspace(-1, 1, 9), 0, None))
     pilots = _Pilots.of(track, key, lock.level, phases, _MOST_PILOTS)
-    against = _turned(pilots.dither(key, lock.first, pilots.means.shape[1]))
+    against = pilots.expected(key, lock.first, pilots.means.shape[1])
     best, most = replace(lock, score=0.0), 0.0
     for gain in np.linspace(1 / GAIN_STEP, GAIN_STEP, 13):
-        scores = pilots.correlate(lock.step * gain, against, 1)[:, 0]
+        scores = pilots.correlate(lock.step * gain, against, lock.first, 1)[:, 0]
         at = int(scores.argmax())
         evidence = float(scores[at]) ** 2 - (UNUSUAL if abs(gain - 1) > 1e-9 else 0.0)
         if evidence > most:
