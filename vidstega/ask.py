@@ -18,7 +18,8 @@ from vidstega.media.segments import span_around
 from vidstega.media.source import KEY, Scan
 from vidstega.methods import Method
 from vidstega.results import Capacity, CapacityRow, Estimate, Frame, Probe
-from vidstega.seal import largest_payload, sealed_bytes
+from vidstega.seal import sealed_bytes
+from vidstega.seal.short import OVERHEAD_BYTES
 
 PathLike = str | os.PathLike[str]
 How = str | Method | Carrier
@@ -55,7 +56,7 @@ def _row(scan: Scan, carrier: Carrier, spread: Spread) -> CapacityRow:
         frame_bits=8 * room.frame_bytes,
         frames=room.frames,
         total_bits=8 * room.sealed_bytes,
-        payload_bytes=largest_payload(room.sealed_bytes),
+        payload_bytes=room.payload_bytes,
     )
 
 
@@ -110,7 +111,8 @@ def estimate(
     """
     if isinstance(payload_bytes, bool) or not isinstance(payload_bytes, int) or payload_bytes < 0:
         raise ParameterError(f"payload_bytes={payload_bytes!r} is no number of bytes; give 0 or more")
-    wish = Wish(sealed_bytes(payload_bytes), check_spread(spread), _container(Path(cover)))
+    short = payload_bytes + OVERHEAD_BYTES
+    wish = Wish(sealed_bytes(payload_bytes), check_spread(spread), _container(Path(cover)), short)
     return estimate_embedding(scan_file(files.video_at(cover)), wish, method, n_jobs=n_jobs, verify=verify)
 
 

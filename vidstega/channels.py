@@ -25,7 +25,7 @@ import av.filter
 from av.video.frame import VideoFrame
 
 from vidstega.errors import InputError, OutputError, ParameterError
-from vidstega.video import best_video, packets_of, reading
+from vidstega.media.open import best_video, packets_of, reading
 
 _X264 = (("preset", "medium"),)
 _SETTINGS: dict[str, tuple[tuple[str, str], ...]] = {

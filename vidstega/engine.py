@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
 
-import numpy as np
-from numpy.typing import NDArray
-
-from vidstega import carriers, files, payloads, seal
-from vidstega.carriers import AUTO, Carrier
-from vidstega.carriers.base import Failure, Found, Plan, Spread, Wish, Written, check_spread
+from vidstega import carriers, files, payloads
+from vidstega.attempts import Order, by_the_first_able, most_bytes
+from vidstega.carriers import AUTO
+from vidstega.carriers.base import Spread, Wish, check_spread
 from vidstega.clock import Clock
-from vidstega.errors import (
-    CapacityError,
-    InputError,
-    OutputError,
-    ParameterError,
-    PayloadError,
-    UnsupportedError,
-    VerificationError,
-)
+from vidstega.errors import OutputError, ParameterError, VerificationError
 from vidstega.media import compare, kept
 from vidstega.media.census import is_doubtful, take_census
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
-from vidstega.media.source import Scan, StreamInfo
-from vidstega.methods import Method
 from vidstega.payloads import Payload
 from vidstega.pool import Pool, Work
 from vidstega.progress import Progress, Report
+from vidstega.reading import How, drained, locate, locate_in_the_second, read, unsealed
 from vidstega.results import EmbedResult, ExtractResult, Verification
-from vidstega.seal import Key, Sealed
+from vidstega.seal import Key
 
 PathLike = str | os.PathLike[str]
-How = str | Method | Carrier
-
-_ATTEMPTS = 4  # by one carrier, each with another plan
 
 
 # -- embedding ------------------------------------------------------------------------------------------
@@ -101,142 +84,15 @@ def embed(
     with output.folder() as folder:
         work = Work(pool, folder, Progress(progress), digest=bool(verify))
         with clock.stage("seal"), payloads.opened(payload) as data:
-            keys, most = secret.at(seal.new_salt()), _most(able, scan, asked)
-            sealed = payloads.seal(data, keys, compress, most, work)
-        wish = Wish(sealed.stream_bytes, asked, container)
-        job = _Job(scan, cover_bytes, target, secret, sealed, verify, work, clock)
-        result, finished = _by_the_first_able(able, job, wish)
+            sealed = payloads.seal(data, secret, compress, most_bytes(able, scan, asked), work)
+        short = None if sealed.short is None else sealed.short.packed_bytes
+        wish = Wish(sealed.stream_bytes, asked, container, short)
+        order = Order(scan, cover_bytes, target, secret, sealed, verify, work, clock)
+        result, finished = by_the_first_able(able, order, wish)
         output.publish(finished)
     for note in result.notes:
         warnings.warn(note, stacklevel=2)
     return result
-
-
-@dataclass(frozen=True)
-class _Job:
-    """What all attempts of one embedding share."""
-
-    scan: Scan
-    cover_bytes: int
-    stego: Path
-    key: Key = field(repr=False)
-    sealed: Sealed
-    verify: bool | str
-    work: Work
-    clock: Clock
-
-
-def _most(able: Sequence[Carrier], scan: Scan, spread: Spread) -> int:
-    """Bytes of the largest stream that one of the carriers takes."""
-    rooms, refusal = [], None
-    for carrier in able:
-        try:
-            rooms.append(carrier.room(scan, spread).sealed_bytes)
-        except (CapacityError, UnsupportedError) as error:
-            refusal = error
-    if refusal is not None and not rooms:
-        raise refusal
-    return max(rooms, default=0)
-
-
-def _by_the_first_able(able: Sequence[Carrier], job: _Job, wish: Wish) -> tuple[EmbedResult, Path]:
-    declined: list[str] = []
-    for carrier in able[:-1]:
-        try:
-            return _embed_by(carrier, job, wish, declined)
-        except (CapacityError, UnsupportedError, VerificationError) as error:
-            declined.append(f"{carrier.method}: {error}")
-    return _embed_by(able[-1], job, wish, declined)
-
-
-def _embed_by(carrier: Carrier, job: _Job, wish: Wish, declined: list[str]) -> tuple[EmbedResult, Path]:
-    """Try plans of one carrier until one can be carried out."""
-    while True:
-        folder = job.work.folder / f"{carrier.method}-{len(wish.failures)}"
-        folder.mkdir()
-        try:
-            return _attempt(carrier, job, wish, declined, folder)
-        except Failure as failure:
-            if _may_be_the_table(job.scan, failure):
-                with job.clock.stage("look"):
-                    job = replace(job, scan=take_census(job.scan, job.work.progress))
-            elif not carrier.plans_again or len(wish.failures) == _ATTEMPTS - 1:
-                raise failure.error from None
-            else:
-                wish = replace(wish, failures=(*wish.failures, failure))
-            shutil.rmtree(folder)
-
-
-def _may_be_the_table(scan: Scan, failure: Failure) -> bool:
-    """Whether what is shown may be another thing than the packets tell; decoding once says what it is."""
-    errors = InputError | VerificationError
-    return failure.mode == "transcode" and not scan.source.as_decoded and isinstance(failure.error, errors)
-
-
-def _attempt(
-    carrier: Carrier, job: _Job, wish: Wish, declined: list[str], folder: Path
-) -> tuple[EmbedResult, Path]:
-    target, work, clock = folder / f"stego{job.stego.suffix}", replace(job.work, folder=folder), job.clock
-    with clock.stage("plan"):
-        plan = carrier.plan(job.scan, wish)
-        if plan.promise.packets is None and is_doubtful(job.scan):
-            raise Failure(InputError(f"{job.scan.path}: its packets do not say what is shown"), plan.mode)
-        files.check_disk(folder, job.cover_bytes + plan.least_bytes)
-    written = carrier.write(job.scan, plan, job.sealed, target, work)
-    clock.add(written.seconds)
-    left_out = [s for s in job.scan.streams if s.index in written.left_out]
-    notes, compared = [_left_out(s, job.stego.suffix) for s in left_out], "no"
-    notes += job.scan.notes
-    if job.verify:
-        with clock.stage("verify"):
-            notes += _check(carrier, job, plan, written, target)
-            compared = "every frame" if job.verify == "full" else "packets, times, streams, payload"
-    result = EmbedResult(
-        stego=job.stego,
-        method=carrier.method,
-        mode=plan.mode,
-        reason="; ".join([plan.reason, *declined]),
-        frames=plan.frames,
-        carrying=plan.carrying,
-        payload_bytes=job.sealed.payload_bytes,
-        sealed_bytes=job.sealed.stream_bytes,
-        alpha=plan.alpha,
-        bytes_before=job.cover_bytes,
-        bytes_after=target.stat().st_size,
-        seconds=dict(clock.seconds),
-        digest=job.sealed.digest,
-        notes=tuple(dict.fromkeys(notes)),
-        verified=compared,
-    )
-    return result, target
-
-
-def _left_out(stream: StreamInfo, suffix: str) -> str:
-    what = {"audio": "sound", "subtitle": "subtitles"}.get(stream.kind, stream.kind)
-    return f"stream {stream}: left out, as {suffix} has no way to hold such {what}"
-
-
-def _check(carrier: Carrier, job: _Job, plan: Plan, written: Written, target: Path) -> list[str]:
-    """Read back what was written, with the key alone, and compare; notes on what had to give."""
-    copied = plan.promise.packets is not None
-    try:
-        stego = scan_file(target, digest=True, copied=copied)
-        notes = compare.compare_packets(job.scan, stego, plan.promise)
-        found = carrier.locate(stego, job.key)
-        spool = target.with_name("read-back")
-        digests = _read(carrier, stego, found, spool, job.work, stage="verify", plan=plan)
-        if _drained(spool, found).digest != job.sealed.digest:
-            raise VerificationError("the payload that was read back differs")
-        if not np.array_equal(digests, written.digests):
-            differ = int((digests != written.digests).sum())
-            raise VerificationError(f"{differ} frames decode to other samples")
-        if job.verify == "full":
-            compare.compare_frames(job.scan, stego, plan.promise, job.work.progress)
-    except (VerificationError, InputError, PayloadError) as error:
-        reason = "its payload is not found" if isinstance(error, PayloadError) else error
-        failure = VerificationError(f"{job.stego.name} would not read back as it should: {reason}")
-        raise Failure(failure, plan.mode) from None
-    return notes + kept.differences(job.scan, stego, copied=copied, left_out=written.left_out)
 
 
 # -- extracting -----------------------------------------------------------------------------------------
@@ -306,60 +162,22 @@ def extract(
     output = None if out is None else files.Output(out, overwrite, source, streams=True)
     with files.private_folder(None) if output is None else output.folder() as folder:
         scan, spool = scan_file(source), folder / "sealed"
-        carrier, found = _locate(scan, secret, method, deep=deep)
-        _read(carrier, scan, found, spool, Work(pool, folder, Progress(progress)), stage="extract")
-        with spool.open("rb") as file:
-            unsealer = seal.unseal(file, found.keys, found.stream_bytes)
+        carrier, found = locate(scan, secret, method, deep=deep)
+        read(carrier, scan, found, spool, Work(pool, folder, Progress(progress)), stage="extract")
+        with unsealed(spool, found) as pieces:
             if output is None:
-                return b"".join(unsealer)
-            _write_out(unsealer, folder / "payload")
+                return b"".join(pieces)
+            _write_out(pieces, folder / "payload")
         output.publish(folder / "payload")
-    return ExtractResult(output.name, unsealer.payload_bytes, unsealer.digest)
+    return ExtractResult(output.name, pieces.payload_bytes, pieces.digest)
 
 
-def _locate(scan: Scan, key: Key, method: How | None, *, deep: bool = False) -> tuple[Carrier, Found]:
-    for carrier in carriers.to_search(method):
-        with contextlib.suppress(PayloadError):
-            return carrier, carrier.locate(scan, key, deep=deep)
-    raise PayloadError
-
-
-def _read(
-    carrier: Carrier,
-    scan: Scan,
-    found: Found,
-    spool: Path,
-    work: Work,
-    *,
-    stage: str,
-    plan: Plan | None = None,
-) -> NDArray[np.uint64]:
-    """Read the sealed stream into a new spool, cut to its length; digests too if it is told of the plan."""
-    try:
-        spool.touch(0o600, exist_ok=False)
-        os.truncate(spool, found.stream_bytes)
-        digests = carrier.read(scan, found, spool, work, stage=stage, plan=plan)
-        os.truncate(spool, found.stream_bytes)
-    except OSError as error:
-        raise OutputError(f"{spool.parent.parent} cannot be written: {error.strerror}") from None
-    return digests
-
-
-def _write_out(pieces: seal.Unsealer, path: Path) -> None:
+def _write_out(pieces: Iterator[bytes], path: Path) -> None:
     try:
         with path.open("xb") as file:
             file.writelines(pieces)
     except OSError as error:
         raise OutputError(f"{path.parent.parent} cannot be written: {error.strerror}") from None
-
-
-def _drained(spool: Path, found: Found) -> seal.Unsealer:
-    """Unseal to the end, for the digest alone."""
-    with spool.open("rb") as file:
-        unsealer = seal.unseal(file, found.keys, found.stream_bytes)
-        for _ in unsealer:
-            pass
-    return unsealer
 
 
 # -- verifying ------------------------------------------------------------------------------------------
@@ -386,7 +204,7 @@ def verify(
     """
     report, pool, secret = Progress(progress), Pool(n_jobs), Key(key)
     before, after = (scan_file(files.video_at(one), digest=True) for one in (cover, stego))
-    carrier, found = _locate_in_the_second(before, after, secret, method)
+    carrier, found = locate_in_the_second(before, after, secret, method)
     mode, promise = carrier.promise(before, after, found)
     copied = promise.packets is not None
     if not copied and (is_doubtful(before) or len(before.pts) != len(after.pts)):
@@ -397,8 +215,8 @@ def verify(
     notes = compare.compare_packets(before, after, promise)
     notes += kept.differences(before, after, copied=copied)
     with files.private_folder(None) as folder:
-        _read(carrier, after, found, folder / "sealed", Work(pool, folder, report), stage="verify")
-        unsealer = _drained(folder / "sealed", found)
+        read(carrier, after, found, folder / "sealed", Work(pool, folder, report), stage="verify")
+        unsealer = drained(folder / "sealed", found)
     compared = ["times", "other streams", "payload", *(["copied packets"] if copied else [])]
     if full:
         compare.compare_frames(before, after, promise, report)
@@ -413,23 +231,3 @@ def verify(
         compared=tuple(compared),
         notes=(*before.notes, *notes),
     )
-
-
-def _locate_in_the_second(before: Scan, after: Scan, key: Key, method: How | None) -> tuple[Carrier, Found]:
-    if before.path.samefile(after.path):
-        raise InputError(f"{after.path} is given as the cover and as the stego; give two files")
-    try:
-        return _locate(after, key, method)
-    except PayloadError:
-        if not _carries(before, key, method):
-            raise
-        text = f"{before.path} carries a payload and {after.path} none; give the cover first, then the stego"
-        raise PayloadError(text) from None
-
-
-def _carries(scan: Scan, key: Key, method: How | None) -> bool:
-    try:
-        _locate(scan, key, method)
-    except PayloadError:
-        return False
-    return True

@@ -66,3 +66,13 @@ def _digest(tables: Iterable[ModuleType]) -> str:
 def _njit(*signature: str, **options: bool) -> Callable[[F], F]:
     njit = cast(Callable[..., Callable[[F], F]], numba.njit)
     return njit(*signature, nogil=True, error_model="numpy", **options)
+
+
+def lazy(function: F) -> F:
+    """Compile a function at its first call, for the types it is called with, or take it from the cache.
+
+    Sums may be taken in any order, so results can differ in the last bits from one machine to the next.
+    """
+    free = {"contract", "arcp", "reassoc", "nsz"}
+    compiled = cast(Callable[..., Callable[[F], F]], numba.njit)
+    return compiled(cache=True, nogil=True, fastmath=free)(function)

@@ -6,19 +6,22 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 from vidstega import files
 from vidstega import seal as sealing
 from vidstega.errors import InputError, ParameterError
 from vidstega.pool import Work
-from vidstega.seal import Keys, Sealed
+from vidstega.seal import Key, Sealed
+from vidstega.seal.short import Short
 
 PathLike = str | os.PathLike[str]
 Payload = bytes | bytearray | memoryview | PathLike | BinaryIO
 
 _LONG = 64 << 20  # bytes from which on sealing takes long enough to be told of
+_SHORT = 1 << 20  # bytes up to which a payload is kept for a short seal
 
 
 @contextlib.contextmanager
@@ -48,8 +51,22 @@ def files_of(payload: Payload) -> list[PathLike | BinaryIO]:
     return [] if isinstance(payload, bytes | bytearray | memoryview) else [payload]
 
 
-def seal(data: BinaryIO, keys: Keys, compress: bool, most: int, work: Work) -> Sealed:
-    """Seal it into the private folder, as far as `most` bytes of stream go.
+class _Kept:
+    """A payload as it is read, and its bytes as long as they are few."""
+
+    def __init__(self, data: BinaryIO) -> None:
+        self._data = data
+        self.bytes: bytes | None = b""
+
+    def read(self, size: int) -> bytes:
+        piece = self._data.read(size)
+        if self.bytes is not None and isinstance(piece, bytes | bytearray | memoryview):
+            self.bytes = self.bytes + piece if len(self.bytes) + len(piece) <= _SHORT else None
+        return piece
+
+
+def seal(data: BinaryIO, key: Key, compress: bool, most: int, work: Work) -> Sealed:
+    """Seal it into the private folder under a new salt, as far as `most` bytes of stream go.
 
     Raises
     ------
@@ -61,10 +78,10 @@ def seal(data: BinaryIO, keys: Keys, compress: bool, most: int, work: Work) -> S
     size, was_read = files.known_size(data), files.position(data) > 0
     bound = sealing.most_read(most) if size is None else size
     told = work.progress.stage("seal", bound, "B") if bound > _LONG else contextlib.nullcontext()
+    kept, keys, spool = _Kept(data), key.at(sealing.new_salt()), work.folder / "payload"
     with told as advance:
-        sealed = sealing.seal(
-            data, work.folder / "payload", keys, compress=compress, progress=advance, most=most, size=size
-        )
+        how: dict[str, Any] = {"compress": compress, "progress": advance, "most": most, "size": size}
+        sealed = sealing.seal(cast(BinaryIO, kept), spool, keys, **how)
     if sealed.payload_bytes == 0 and was_read:
         raise InputError("the payload is a file that was read to its end already; seek to its start first")
     if sealed.payload_bytes == 0 and files.is_pipe(data):
@@ -72,4 +89,4 @@ def seal(data: BinaryIO, keys: Keys, compress: bool, most: int, work: Work) -> S
             "the payload came out of a pipe or device and is empty, as if what should fill it had failed; "
             'to hide nothing give b"" (--message "") or an empty file'
         )
-    return sealed
+    return sealed if kept.bytes is None else replace(sealed, short=Short(key, kept.bytes))

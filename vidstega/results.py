@@ -19,7 +19,8 @@ class EmbedResult:
 
     ``method`` is what carried and ``mode`` what happened to the file ("splice", "transcode"), and ``reason``
     says why; ``alpha`` is in bits per luma sample of a
-    carrying frame; ``seconds`` is wall time by stage; ``digest`` is the SHA-256 of the payload; ``notes``
+    carrying frame; ``seconds`` is wall time by stage; ``measured`` what the method tells of itself (decibels,
+    margins, counts); ``digest`` is the SHA-256 of the payload; ``notes``
     names what the container could not hold.
     """
 
@@ -36,6 +37,7 @@ class EmbedResult:
     bytes_after: int
     seconds: dict[str, float]
     digest: str
+    measured: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     verified: str = "no"
 

@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.carriers import memory
-from vidstega.errors import CapacityError, ParameterError, UnsupportedError
+from vidstega.errors import CapacityError, ParameterError, PayloadError, UnsupportedError
 from vidstega.media.compare import Promise
 from vidstega.media.source import Scan
 from vidstega.pool import Work
 from vidstega.results import Estimate
-from vidstega.seal import Key, Keys, Sealed
+from vidstega.seal import Key, Keys, Sealed, largest_payload
+from vidstega.seal.short import OVERHEAD_BYTES
 
 Spread = str | float
+
+_NO_KEYS = Keys(b"", b"")
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,21 @@ class Room:
     ----------
     frames : frames that may carry
     frame_bytes : bytes that a whole one takes
-    sealed_bytes : bytes that a payload's sealed stream may have
+    sealed_bytes : bytes that a payload may have when it is sealed
+    short : whether that is a short seal
     """
 
     frames: int
     frame_bytes: int
     sealed_bytes: int
+    short: bool = False
+
+    @property
+    def payload_bytes(self) -> int:
+        """Bytes of the largest incompressible payload."""
+        if self.short:
+            return max(0, self.sealed_bytes - OVERHEAD_BYTES)
+        return largest_payload(self.sealed_bytes)
 
 
 @dataclass(frozen=True)
@@ -50,12 +62,14 @@ class Wish:
     stream_bytes : size of the sealed stream
     spread : "fewest", "all" or an alpha in (0, 1]
     container : name of the output's container, as libav has it
+    short_bytes : size of the payload under a short seal, for families that use it; None if it is large
     failures : what went wrong with plans for the same wish before
     """
 
     stream_bytes: int
     spread: Spread
     container: str
+    short_bytes: int | None = None
     failures: tuple[Failure, ...] = ()
 
 
@@ -101,11 +115,13 @@ class Written:
     ----------
     left_out : streams of the cover that the container cannot hold
     digests : of all that carries as it was written, to be compared with what is read back
+    measured : what the family found out on the way and tells: decibels, margins, counts
     """
 
     left_out: frozenset[int] = frozenset()
     digests: NDArray[np.uint64] = field(repr=False, default_factory=lambda: np.empty(0, np.uint64))
     seconds: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,11 +133,13 @@ class Found:
     method : name of the method that the header says
     keys, stream_bytes : what opens the sealed stream, and its size
     carrying : frames that carry
+    payload : the payload itself, where finding it was opening it; there is no stream to read then
     """
 
     method: str
-    keys: Keys
-    stream_bytes: int
+    keys: Keys = _NO_KEYS
+    stream_bytes: int = 0
+    payload: bytes | None = None
     carrying: int = 0
 
 
@@ -146,6 +164,10 @@ class Carrier(ABC):
         UnsupportedError
             If it takes nothing, whatever the message.
         """
+
+    def most_bytes(self, scan: Scan, spread: Spread) -> int:
+        """Bytes of a sealed stream beyond which to give up at once; may be too many, but costs nothing."""
+        return self.room(scan, spread).sealed_bytes
 
     @abstractmethod
     def plan(self, scan: Scan, wish: Wish) -> Plan:
@@ -179,19 +201,32 @@ class Carrier(ABC):
             If none opens.
         """
 
-    @abstractmethod
     def read(
         self, scan: Scan, found: Any, spool: Path, work: Work, *, stage: str, plan: Any = None
     ) -> NDArray[np.uint64]:
         """Write the sealed stream into `spool`, an empty file; what is beyond its size is cut off.
 
         With the plan that it was written by, give the digests that `Written` has if all is as it was.
+        Never asked of a family whose `locate` gives the payload.
 
         Raises
         ------
         PayloadError
             If what carries cannot be read any more.
         """
+        raise PayloadError
+
+    def check(self, scan: Scan, stego: Scan, plan: Any, work: Work) -> dict[str, float]:
+        """What else has to be proved of a file that was written, beyond `promise` and the payload.
+
+        Gives what was measured on the way.
+
+        Raises
+        ------
+        VerificationError
+            Naming what is not as it should be.
+        """
+        return {}
 
     @abstractmethod
     def promise(self, cover: Scan, stego: Scan, found: Any) -> tuple[str, Promise]:

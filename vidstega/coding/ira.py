@@ -24,9 +24,9 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega._jit import njit
 from vidstega.errors import ParameterError
-from vidstega.keystream import KeyStream
+from vidstega.jit import lazy
+from vidstega.seal.keystream import KeyStream
 
 ROUNDS = 60
 CLASSES = 64
@@ -140,7 +140,7 @@ def permutation(stream: KeyStream, n: int) -> NDArray[np.int64]:
     return np.argsort(stream.bytes(8 * n).view("<u8"), kind="stable")
 
 
-@njit
+@lazy
 def _spread_out(edges: NDArray[np.int32], last: NDArray[np.int64]) -> None:
     """Move edges so that no bit is in a check twice or in near ones: short loops feed on themselves."""
     n = len(edges)
@@ -155,7 +155,7 @@ def _spread_out(edges: NDArray[np.int32], last: NDArray[np.int64]) -> None:
         last[edges[i]] = check
 
 
-@njit
+@lazy
 def _sum_product(belief: NDArray[np.float64], checks: NDArray[np.int32], rounds: int, k: int) -> int:
     """Layered belief propagation in place; the number of rounds, negative if checks are left open."""
     m = len(checks)
@@ -170,7 +170,7 @@ def _sum_product(belief: NDArray[np.float64], checks: NDArray[np.int32], rounds:
     return -rounds
 
 
-@njit
+@lazy
 def _update(
     belief: NDArray[np.float64], told: NDArray[np.float32], a: int, b: int, p: int, inner: bool
 ) -> None:
@@ -190,17 +190,17 @@ def _update(
     belief[a], belief[b], belief[p] = xa + told[0], xb + told[1], xp + told[2]
 
 
-@njit
+@lazy
 def _half_tanh(x: float) -> float:
     return 1.0 - 2.0 / (math.exp(min(max(x, -_LIMIT), _LIMIT)) + 1.0)
 
 
-@njit
+@lazy
 def _twice_atanh(t: float) -> float:
     return math.log((1.0 + t) / (1.0 - t))
 
 
-@njit
+@lazy
 def _all_hold(belief: NDArray[np.float64], checks: NDArray[np.int32], k: int) -> bool:
     """Whether hard decisions satisfy every check; a bit that nothing is known of satisfies none."""
     before = False

@@ -5,11 +5,9 @@ well, then the message. Nothing random is stored, as nothing can be read before 
 equal messages under one key and label give equal bytes, which shows to someone who can read the carrier
 without the key.
 
-Keys: passphrase as everywhere (NFC, UTF-8) -> scrypt (n = 2^15, r = 8, p = 1, 32 bytes) with the salt
-``first 16 bytes of SHA-256("vidstega short | " label)`` -> HKDF-SHA256, info ``"vidstega short seal"`` (64
-bytes) and ``"vidstega short carrier"`` (32 bytes). The label is empty unless the user gives one for a
-video. One key and label on many videos put the same dither into all of them; a label for each video avoids
-that.
+Keys: those of `seal.keys` at the salt ``first 16 bytes of SHA-256("vidstega short | " label)``, by the labels
+"short seal" (64 bytes) and "short carrier". The label is empty unless the carrier or the user has one for a
+video. One key and label on many videos put the same dither into all; a label for each video avoids that.
 
 Padded message, as long as its size class asks: the message as it is or as raw deflate (RFC 1951), whichever
 is shorter; 0x80 or 0x81 to say which; zeros.
@@ -20,15 +18,14 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from vidstega.errors import ParameterError, PayloadError
+from vidstega.seal.keys import SALT_BYTES, Key
 
 TAG_BYTES = 16
 OVERHEAD_BYTES = TAG_BYTES + 1
@@ -37,45 +34,51 @@ MOST_BYTES = 16 << 20
 _PLAIN, _DEFLATED = 0x80, 0x81
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ShortKeys:
-    """What a passphrase gives: the key of the seal, and the key of the carrier below it."""
+    """What a key gives without a salt: the key of the seal, and the key of the carrier below it."""
 
-    seal: bytes = field(repr=False)
-    carrier: bytes = field(repr=False)
+    seal: bytes
+    carrier: bytes
+
+    def __repr__(self) -> str:
+        return "ShortKeys(<hidden>)"
 
 
-def short_keys(key: str | bytes, label: str = "") -> ShortKeys:
-    """Stretch a passphrase or key; takes some 0.1 s and 32 MiB.
+@dataclass(frozen=True, repr=False)
+class Short:
+    """A payload that is small enough for a short seal, and the key it is for."""
+
+    key: Key
+    payload: bytes
+
+    @cached_property
+    def packed_bytes(self) -> int:
+        """Bytes of the sealed message at the least."""
+        return TAG_BYTES + len(packed(self.payload))
+
+
+def short_keys(key: Key, label: str | bytes = "") -> ShortKeys:
+    """Stretch a key under a label; the first time takes some 0.1 s and 32 MiB.
 
     Parameters
     ----------
-    key : str or bytes
-        A passphrase, or bytes taken as they are.
-    label : str
-        A name for the video, which the reader has to know as well; empty for none.
+    key : Key
+    label : a name for the video, or bytes that a reader finds in it again; empty for none
 
     Raises
     ------
     ParameterError
-        If the key is empty or not encodable.
+        If the label is not encodable.
     """
-    salt = hashlib.sha256(b"vidstega short" + _utf8("label", label)).digest()[:16]
-    secret = _utf8("key", key) if isinstance(key, str) else bytes(key)
-    if not secret:
-        raise ParameterError("the key is empty; give a passphrase or the bytes of a key file")
-    master = Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(secret)
-
-    def subkey(name: str, length: int) -> bytes:
-        return HKDF(SHA256(), length, None, f"vidstega short {name}".encode()).derive(master)
-
-    return ShortKeys(subkey("seal", 64), subkey("carrier", 32))
+    said = label if isinstance(label, bytes) else _utf8(label)
+    keys = key.at(hashlib.sha256(b"vidstega short | " + said).digest()[:SALT_BYTES])
+    return ShortKeys(keys.subkey("short seal", 64), keys.subkey("short carrier"))
 
 
-def _utf8(what: str, text: str) -> bytes:
-    # Nothing is caught here: a UnicodeEncodeError would carry the key along in its chain.
+def _utf8(text: str) -> bytes:
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ParameterError(f"the {what} is not valid Unicode; pass the key as bytes")
+        raise ParameterError("the label is not valid Unicode")
     return unicodedata.normalize("NFC", text).encode()
 
 

@@ -19,6 +19,7 @@ from vidstega.errors import CapacityError, InputError, OutputError, ParameterErr
 from vidstega.seal.blocks import BLOCK, HEAD, pack_blocks, regroup, unpack_blocks
 from vidstega.seal.keys import VERSION, Keys
 from vidstega.seal.keystream import KeyStream
+from vidstega.seal.short import Short
 
 CHUNK = 64 << 10
 """Bytes of plain stream in a chunk."""
@@ -38,6 +39,7 @@ class Sealed:
     keys : Keys
     payload_bytes, digest : size of the payload, and its SHA-256 in hex
     stream_bytes : size of the sealed stream
+    short : the payload itself, for carriers with a seal of their own, if it is small
     """
 
     path: Path
@@ -45,6 +47,7 @@ class Sealed:
     payload_bytes: int
     digest: str
     stream_bytes: int
+    short: Short | None = None
 
     def read(self, start: int, size: int) -> bytes:
         """A range of the stream; beyond its end there is keyed padding without end.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega._jit import njit
+from vidstega.jit import lazy
 
 Plane = NDArray[Any]
 """Luma, (height, width) of uint8 or uint16."""
@@ -113,7 +113,7 @@ def _axis(count: int, start: float, size: float, cells: int) -> tuple[NDArray[An
     return weight, cell
 
 
-@njit
+@lazy
 def _project(
     plane: Plane, wy: NDArray[Any], ry: NDArray[Any], wx: NDArray[Any], cx: NDArray[Any], sums: NDArray[Any]
 ) -> None:
@@ -133,7 +133,7 @@ def _project(
                 line[x] = np.float32(0.0)
 
 
-@njit
+@lazy
 def _add(
     plane: Plane,
     peaks: NDArray[np.float32],

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from vidstega.carriers.robust.levels import Level, pilot_cells, size_cells
 from vidstega.coding.ira import permutation
-from vidstega.keystream import KeyStream
+from vidstega.seal.keystream import KeyStream
 
 
 @dataclass(frozen=True, eq=False)

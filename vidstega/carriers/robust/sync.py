@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega._jit import njit
 from vidstega.carriers.robust.grid import Cells, Grid
 from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import LEVELS, LOUD_DB, STEPS_DB, STRENGTHS_DB, Level, step_of
+from vidstega.jit import lazy
 
 FALSE_ALARM = 1e-3
 """Probability that a video without this message is taken for one with it, until the seal says no."""
@@ -247,7 +247,7 @@ def _interpolate(
     return np.asarray(sums[right - 1] * (1 - part) + sums[right] * part)
 
 
-@njit
+@lazy
 def _correlate(
     real: NDArray[np.float32],
     imaginary: NDArray[np.float32],
