@@ -84,6 +84,7 @@ def drained(spool: Path, found: Found) -> seal.Unsealer | Opened:
 
 
 def locate_in_the_second(before: Scan, after: Scan, key: Key, method: How | None) -> tuple[Carrier, Found]:
+    carriers.to_search(method)  # an unknown one is said first
     if before.path.samefile(after.path):
         raise InputError(f"{after.path} is given as the cover and as the stego; give two files")
     try:
