@@ -38,6 +38,7 @@ import vidstega
 from vidstega.errors import InputError, OutputError, PayloadError, VidstegaError
 from vidstega.media.decode import frame_digest
 from vidstega.media.open import best_video
+from vidstega.media.scan import scan
 
 KEY, HIDDEN = "correct horse", bytes(range(256)) * 2
 EXTENSIONS = (".mp4", ".mov", ".mkv", ".ts")
@@ -262,28 +263,31 @@ def verified(path: Path, stego: Path) -> str:
         return vidstega.verify(path, stego, key="k", full=True, progress=False).mode
     except InputError:
         result = vidstega.verify(path, stego, key="k", progress=False)
-    before, after = shown(path), shown(stego)
-    differ = sum(one not in (None, other) for one, other in zip(before, after, strict=False))
-    if len(before) != len(after) or differ > result.carrying:
-        raise Lost(f"{differ} frames differ, {result.carrying} carry; {len(after)} of {len(before)} shown")
+    before, after = sound_frames(path), sound_frames(stego)
+    differ = [index for index, digest in before.items() if after.get(index) != digest]
+    if len(differ) > result.carrying:
+        raise Lost(f"{result.carrying} frames carry, but these differ: {differ}")
     return f"{result.mode} of a damaged file"
 
 
-def shown(path: Path) -> list[int | None]:
-    """A digest of each frame, None from a damaged one to the next key frame: what decoders make up differs.
+def sound_frames(path: Path) -> dict[int, int]:
+    """Digests of frames by their index, but for those from a damaged one to the next key frame.
 
-    In one thread, as several differ in what damage they see.
+    What decoders make of damage depends on what is near it, and in several threads on chance.
     """
-    digests: list[int | None] = []
-    damaged = False
+    ranks, digests, damaged = {pts: index for index, pts in enumerate(scan(path).pts.tolist())}, {}, False
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = best_video(container)
         stream.codec_context.thread_count = 1
         for packet in container.demux(stream):
-            with contextlib.suppress(av.FFmpegError):
-                for frame in packet.decode():
-                    damaged = frame.is_corrupt or (damaged and not frame.key_frame)
-                    digests.append(None if damaged else frame_digest(frame))
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                frames, damaged = [], True
+            for frame in frames:
+                damaged = frame.is_corrupt or (damaged and not frame.key_frame)
+                if not damaged and frame.pts in ranks:
+                    digests[ranks[frame.pts]] = frame_digest(frame)
     return digests
 
 
