@@ -165,6 +165,8 @@ def _open_output(target: Path, container: str, source: InputContainer, scan: Sca
     options = {"max_interleave_delta": str(_INTERLEAVE_US)}
     if container in ("mp4", "mov"):
         options["movie_timescale"] = str(_movie_timescale(source, scan))
+        if len(scan.pts) and scan.pts[0] < 0:  # or an edit list would hide what is shown before zero
+            options["avoid_negative_ts"] = "make_non_negative"
         if _has_keyed_tags(source):
             options["movflags"] = "use_metadata_tags"
     if container == "mpegts":
