@@ -58,6 +58,7 @@ def test_a_recording_that_begins_and_ends_in_mid_group(codec: str, tmp_path: Pat
     cover.write_bytes(data[packets // 5 * 188 : packets * 4 // 5 * 188 + 100])
     shown = len(straight(cover))
     assert 0 < shown < len(scan(cover).packets)
+    assert vidstega.probe(cover).frames == vidstega.capacity(cover).rows[0].frames == shown
     result = vidstega.embed(cover, tmp_path / "stego.mkv", PAYLOAD, key="k", spread="all")
     assert result.frames == result.carrying == shown
     assert any("decode to no frame, as in a player" in note for note in result.notes)

@@ -164,6 +164,8 @@ def _embed_by(carrier: Carrier, job: _Job, wish: Wish, declined: list[str]) -> t
             elif not carrier.plans_again or len(wish.failures) == _ATTEMPTS - 1:
                 raise failure.error from None
             else:
+                if len(wish.failures) == _ATTEMPTS - 2:  # damage everywhere: the last attempt looks for none
+                    failure.at = None
                 wish = replace(wish, failures=(*wish.failures, failure))
             shutil.rmtree(folder)
 
@@ -229,7 +231,8 @@ def _check(carrier: Carrier, job: _Job, plan: Plan, written: Written, target: Pa
         if job.verify == "full":
             compare.compare_frames(job.scan, stego, plan.promise, job.work.progress)
     except (VerificationError, InputError, PayloadError) as error:
-        failure = VerificationError(f"{job.stego.name} would not read back as it should: {error}")
+        other = "" if job.stego.suffix.lower() == ".mkv" else "; use another container, such as .mkv"
+        failure = VerificationError(f"{job.stego.name} would not read back as it should: {error}{other}")
         raise Failure(failure, plan.mode) from None
     return notes + compare.lost_tags(job.scan, stego, spliced=copied)
 

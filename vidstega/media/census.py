@@ -39,6 +39,15 @@ def is_doubtful(scan: Scan) -> bool:
     )
 
 
+def certain_frames(scan: Scan) -> int:
+    """How many frames are sure to be shown: of a recording that begins in mid-group, those from a start on."""
+    shown, starts = scan.shown, np.flatnonzero((scan.packets["flags"] & SAFE != 0) & scan.shown)
+    if scan.source.as_decoded or not len(starts) or not starts[0] or goes_back(scan):
+        return int(shown.sum())
+    after = scan.packets[starts[0] :]
+    return int((shown[starts[0] :] & (after["pts"] >= after["pts"][0])).sum())
+
+
 def misses_times(scan: Scan) -> bool:
     """Whether the times of packets are those of decoding, though frames are shown in another order."""
     return scan.format == "avi" and scan.source.reorder > 0 and not scan.source.as_decoded
@@ -57,7 +66,8 @@ def _backward(packets: Packets) -> NDArray[np.intp]:
 
 def _joins_of(packets: Packets) -> NDArray[np.intp]:
     """Where times go back for good, as where recordings were joined; not where a few packets stray."""
-    dts, joins = packets["dts"], []
+    dts = packets["dts"]
+    joins: list[int] = []
     for at in _backward(packets).tolist():
         so_far = dts[joins[-1] if joins else 0 : at].max()
         if dts[at : at + _STRAY].max() < so_far:
