@@ -21,9 +21,15 @@ from pathlib import Path
 import numpy as np
 
 import vidstega
-from vidstega import search, video
+from vidstega import carriers
+from vidstega.carriers.samples.plan import Stretch
 from vidstega.errors import InputError, UnsupportedError
-from vidstega.methods import get
+from vidstega.media.decode import decode_span, frame_digest
+from vidstega.media.rewrite import piece_of
+from vidstega.media.scan import scan as scan_file
+from vidstega.media.source import Scan
+from vidstega.results import EmbedResult
+from vidstega.seal import Key
 
 KEY = "corpus"
 REMUXES = (".mp4", ".mov", ".mkv", ".ts")
@@ -81,9 +87,14 @@ def try_clip(clip: Path, spread: str, jobs: int, folder: Path) -> tuple[tuple[st
     marks = tuple("skipped" if check is None else "ok" if check else "**differs**" for check in checks)
     growth = f"{result.bytes_after - result.bytes_before:+,}"
     row = (
-        result.mode, str(result.carrying), str(result.frames), growth,
-        f"{embedded - started:.2f} s", f"{extracted - embedded:.2f} s" if same else "**differs**", *marks,
-    )  # fmt: skip
+        result.mode,
+        str(result.carrying),
+        str(result.frames),
+        growth,
+        f"{embedded - started:.2f} s",
+        f"{extracted - embedded:.2f} s" if same else "**differs**",
+        *marks,
+    )
     return row, same and False not in checks
 
 
@@ -91,15 +102,15 @@ def a_payload(clip: Path, spread: str) -> bytes:
     """1 KB, or for a number as much as a fifth of the frames take."""
     size = 1000
     if spread not in ("fewest", "all"):
-        room = vidstega.capacity(clip).rows[0]
+        room = vidstega.capacity(clip, method="lsb").rows[0]
         size = max(1, int(float(spread) * room.payload_bytes / 5))
     return np.random.default_rng([size, 1]).bytes(size)
 
 
-def embed(clip: Path, folder: Path, payload: bytes, spread: str, jobs: int) -> vidstega.engine.EmbedResult:
+def embed(clip: Path, folder: Path, payload: bytes, spread: str, jobs: int) -> EmbedResult:
     """Into the cover's own container if that can hold the result, else into Matroska."""
     number = spread if spread in ("fewest", "all") else float(spread)
-    options = {"key": KEY, "spread": number, "verify": "full", "n_jobs": jobs}
+    options = {"key": KEY, "method": "lsb", "spread": number, "verify": "full", "n_jobs": jobs}
     suffix = clip.suffix if clip.suffix in (".mp4", ".mov", ".mkv", ".webm", ".ts", ".flv") else ".mkv"
     try:
         return vidstega.embed(clip, folder / f"stego{suffix}", payload, **options)
@@ -109,28 +120,32 @@ def embed(clip: Path, folder: Path, payload: bytes, spread: str, jobs: int) -> v
 
 def threads_agree(stego: Path) -> bool:
     """Whether all frames decode alike with 1, 2 and 4 threads, and from every place decoding can start."""
-    scan = video.scan(stego)
+    scan = scan_file(stego)
     digests = []
     for threads in (1, 2, 4):
-        whole = video.decode_span(scan.source, 0, scan.packets, scan.pts, threads)
-        digests.append([video.frame_digest(frame) for frame in whole])
-    found = search.find(scan, KEY, [get("lsb")])
-    for part in found.parts[:3]:
-        rows = scan.packets[part.first : part.stop]
-        sought = [video.frame_digest(f) for f in video.decode_span(scan.source, part.first, rows, part.pts)]
-        start = int(np.searchsorted(scan.pts, part.pts[0]))
+        whole = decode_span(scan.source, 0, scan.packets, scan.pts, threads)
+        digests.append([frame_digest(frame) for frame in whole])
+    for stretch in stretches_of(scan)[:3]:
+        sought = [frame_digest(frame) for frame in piece_of(scan, stretch.span).as_written()]
+        start = int(np.searchsorted(scan.pts, stretch.span.pts[0]))
         digests[0][start : start + len(sought)] = sought
     return digests[0] == digests[1] == digests[2]
+
+
+def stretches_of(scan: Scan) -> tuple[Stretch, ...]:
+    """Where the message is that `embed` below has put in."""
+    found: tuple[Stretch, ...] = carriers.get("lsb").locate(scan, Key(KEY)).stretches
+    return found
 
 
 def ffmpeg_agrees(cover: Path, stego: Path) -> bool | None:
     """Whether the `ffmpeg` program sees the cover's frames, but for the ones that carry."""
     if shutil.which("ffmpeg") is None:
         return None
-    before, after = video.scan(cover), video.scan(stego)
+    before, after = scan_file(cover), scan_file(stego)
     carrying = np.zeros(len(after.pts), bool)
-    for part in search.find(after, KEY, [get("lsb")]).parts:
-        carrying[np.searchsorted(after.pts, part.pts[: part.carrying])] = True
+    for stretch in stretches_of(after):
+        carrying[np.searchsorted(after.pts, stretch.span.pts[: stretch.carrying])] = True
     theirs, ours = frame_hashes(cover, before.index), frame_hashes(stego, after.index)
     if len(theirs) != len(ours) or len(ours) != len(carrying):
         return False
@@ -150,7 +165,7 @@ def remuxes(stego: Path, payload: bytes) -> bool | None:
     """Whether the payload survives `ffmpeg -c copy` into every container that takes the streams."""
     if shutil.which("ffmpeg") is None:
         return None
-    index = video.scan(stego).index
+    index = scan_file(stego).index
     for suffix in REMUXES:
         copy = stego.with_name(f"remux{suffix}")
         command = ["ffmpeg", "-v", "quiet", "-i", str(stego), "-map", f"0:{index}", "-c", "copy", str(copy)]

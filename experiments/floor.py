@@ -102,24 +102,29 @@ def gop_decode(cover: str, threads: int) -> None:
     """Decode the shortest group of pictures, as often as a plan for one frame would."""
     import numpy as np
 
-    from vidstega import video
+    from vidstega.media.decode import decode_span
+    from vidstega.media.scan import scan as scan_file
+    from vidstega.media.source import IDR
 
-    scan = video.scan(cover)
-    keys = [*np.flatnonzero(scan.packets["flags"] & video.IDR).tolist(), len(scan.packets)]
+    scan = scan_file(cover)
+    keys = [*np.flatnonzero(scan.packets["flags"] & IDR).tolist(), len(scan.packets)]
     start, stop = min(pairwise(keys), key=lambda gop: gop[1] - gop[0])
     rows = scan.packets[start:stop]
-    for _ in video.decode_span(scan.source, start, rows, np.sort(rows["pts"]), threads):
+    for _ in decode_span(scan.source, start, rows, np.sort(rows["pts"]), threads):
         pass
 
 
 def carrying_decode(stego: str) -> None:
     """Decode the frames that carry and nothing else."""
-    from vidstega import methods, search, video
+    from vidstega import carriers
+    from vidstega.media.decode import decode_span
+    from vidstega.media.scan import scan as scan_file
+    from vidstega.seal import Key
 
-    scan = video.scan(stego)
-    for part in search.find(scan, KEY, [methods.get("lsb")]).parts:
-        rows = scan.packets[part.first : part.stop]
-        for _ in video.decode_span(scan.source, part.first, rows, part.pts):
+    scan = scan_file(stego)
+    for stretch in carriers.get("lsb").locate(scan, Key(KEY)).stretches:
+        span = stretch.span
+        for _ in decode_span(scan.source, span.first, scan.packets[span.first : span.stop], span.pts):
             pass
 
 
@@ -130,7 +135,8 @@ def vidstega_embed(cover: str, out: str, size: int, **options: Any) -> Arm:
     import vidstega
 
     payload = np.random.default_rng([size, 0]).bytes(size)
-    result = vidstega.embed(cover, out, payload, key=KEY, progress=False, **options)
+    options = {"method": "lsb", "progress": False, **options}
+    result = vidstega.embed(cover, out, payload, key=KEY, **options)
     return {"stages": result.seconds, "mode": result.mode, "carrying": result.carrying}
 
 
@@ -140,23 +146,27 @@ def vidstega_parts(cover: str, size: int, n_jobs: int) -> None:
 
     import numpy as np
 
-    from vidstega import engine, methods, payload, plan, tasks, video
-    from vidstega.carrier import Carrier
+    from vidstega import carriers, seal
+    from vidstega.carriers.base import Wish
+    from vidstega.carriers.samples.bands import Bands
+    from vidstega.carriers.samples.layout import Layout
+    from vidstega.carriers.samples.tasks import CarryIn
+    from vidstega.media.rewrite import piece_of, write_piece
+    from vidstega.media.scan import scan as scan_file
+    from vidstega.pool import Pool
 
-    scan = video.scan(cover)
-    carrier = Carrier(methods.get("lsb"), scan.size, scan.depth)
-    keys = payload.derive_keys(KEY, bytes(16))
+    scan, carrier = scan_file(cover), carriers.get("lsb")
+    bands, keys = Bands(carrier.how, scan.size, scan.depth), seal.Key(KEY).at(bytes(16))
     data = io.BytesIO(np.random.default_rng([size, 0]).bytes(size))
     with tempfile.TemporaryDirectory(dir=Path(cover).parent) as folder:
-        sealed = payload.seal(data, Path(folder) / "payload", keys, "lsb")
-        made = plan.make_plan(scan, carrier, sealed.stream_bytes, "all", "mp4")
-        layout = payload.Layout("lsb", made.frame_bytes, made.runs, made.carrying, sealed.stream_bytes)
-        payload.finish(sealed, keys, layout)
-        message = tasks.Message(carrier, keys, layout, sealed.path)
-        coder = tasks.Coder("mp4", video.lossless_for(scan.pix_fmt, scan.size, "mp4"))
-        jobs = engine._jobs(scan, made.parts, message, 1, False)
-        calls = [(tasks.write_part, job, coder, Path(folder) / str(job.part.index)) for job in jobs]
-        for written in engine._in_order(n_jobs, calls):
+        sealed = seal.seal(data, Path(folder) / "payload", keys)
+        plan = carrier.plan(scan, Wish(sealed.stream_bytes, "all", "mp4"))
+        layout = Layout("lsb", plan.frame_bytes, plan.runs, plan.carrying, sealed.stream_bytes)
+        calls = []
+        for stretch in plan.stretches:
+            piece = piece_of(scan, stretch.span, CarryIn(bands, layout, sealed, stretch))
+            calls.append((write_piece, piece, plan.recipe, Path(folder) / str(stretch.span.index)))
+        for written in Pool(n_jobs).in_order(calls):
             written.path.unlink()
 
 

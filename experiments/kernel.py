@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from vidstega.keystream import KeyedRandom, KeyStream
 from vidstega.methods.lsb import LSB
+from vidstega.seal.keystream import KeyedRandom, KeyStream
 
 SIZES = {
     "480p": (854, 480),

@@ -16,7 +16,9 @@ import pytest
 from conftest import CHROMIUM, requires_chromium
 
 import vidstega
-from vidstega import methods, search, video
+from vidstega import carriers
+from vidstega.media.scan import scan as scan_file
+from vidstega.seal import Key
 
 PAGE = """<!doctype html><video id=cover muted></video><video id=stego muted></video><script>
 const spots = SPOTS;
@@ -37,8 +39,12 @@ const loaded = (v, src) => new Promise((done, fail) => {
   const differs = [];
   for (const t of spots) {
     await Promise.all([seek(cover, t), seek(stego, t)]);
-    const a = pixels(cover), b = pixels(stego);
-    let most = 0; for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i] - b[i]));
+    let most = 256;
+    for (let turn = 0; turn < 5 && most > 4; turn++) {  // on a busy machine painting lags behind `seeked`
+      if (turn) await new Promise(done => setTimeout(done, 300));
+      const a = pixels(cover), b = pixels(stego);
+      most = 0; for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i] - b[i]));
+    }
     differs.push(most);
   }
   await seek(stego, 0);
@@ -94,11 +100,11 @@ def test_chromium_plays_seeks_and_shows_the_same(
 ) -> None:
     url, results = served
     (tmp_path / "cover.mp4").write_bytes(cover.read_bytes())
-    result = vidstega.embed(cover, tmp_path / "stego.mp4", bytes(size), key="k", compress=False)
+    result = vidstega.embed(cover, tmp_path / "stego.mp4", bytes(size), key="k", method="lsb", compress=False)
     assert result.mode == "splice" and (result.carrying == 1) == (size == 7_000)
-    scan = video.scan(tmp_path / "stego.mp4")
-    (part,) = search.find(scan, "k", [methods.get("lsb")]).parts
-    run = np.searchsorted(scan.pts, part.pts)
+    scan = scan_file(tmp_path / "stego.mp4")
+    (stretch,) = carriers.get("lsb").locate(scan, Key("k")).stretches
+    run = np.searchsorted(scan.pts, stretch.span.pts)
     spots = [0, run[0] - 1, run[0], run[-1], (run[-1] + 1) % 60, run[0], 5, 59]
     times = [(int(index) + 0.5) / 30 for index in spots]
     (tmp_path / "page.html").write_text(PAGE.replace("SPOTS", json.dumps(times)))
@@ -110,8 +116,9 @@ def test_chromium_plays_seeks_and_shows_the_same(
     )
     browser = subprocess.Popen(
         [CHROMIUM, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}", url],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     try:
         seen = results.get(timeout=90)
     finally:

@@ -294,9 +294,12 @@ def test_signals_leave_no_litter(cover: Path, tmp_path: Path, number: signal.Sig
     """It waits for a payload that does not come, with its working folder made."""
     args = ["embed", str(cover), str(tmp_path / "s.mp4"), "--payload", "-"]
     with subprocess.Popen(
-        [*COMMAND, *args], env=environment("k"), stdin=subprocess.PIPE, stderr=subprocess.PIPE,
+        [*COMMAND, *args],
+        env=environment("k"),
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # under nohup it is ignored
-    ) as process:  # fmt: skip
+    ) as process:
         wait_for(lambda: any(tmp_path.iterdir()))
         process.send_signal(number)
         assert process.stderr is not None

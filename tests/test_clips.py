@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import CLIPS
 
 import vidstega
-from vidstega import compare, video
-from vidstega.errors import InputError, PayloadError, UnsupportedError, VidstegaError
+from vidstega.errors import InputError, ParameterError, PayloadError, UnsupportedError, VidstegaError
+from vidstega.media import scan as scanning
+from vidstega.media.decode import display_matrix
+from vidstega.media.open import reading
+from vidstega.media.scan import scan as scan_file
+from vidstega.results import EmbedResult
 
 PAYLOAD = b"meet at noon, and bring the other half of the map"
 SLOW = {"nat_hevc_4320p_8k24_aac.mp4", "nat_hevc10_1080p_editlist_rot90_opengop_aac.mp4"}
 SPLICED = {path.name for path in CLIPS.glob("*_h264_*") if "1frame" not in path.name}
+SPLICED |= {"nat_multi_2video_2audio_2subs_nasa.mp4", "nat_phone_mebx_metadata_tracks.mov"}
+NOT_YET = {
+    "nat_h264_1080i_field_pictures_camcorder.mts": "each field has a packet of its own",
+    "nat_h264_phone_slow_motion.mp4": "a splice does not read back under 7 frames of reordering",
+    "nat_mvhevc_spatial_side_data.mp4": "PyAV has no name for a kind of side data",
+}
 PLAYABLE = sorted(path.name for path in CLIPS.glob("*.*") if path.suffix != ".md")
 BROKEN = sorted(path.name for path in (CLIPS / "broken").glob("*.*"))
 
@@ -22,44 +33,51 @@ if not CLIPS.is_dir():
     pytest.skip(f"the folder of real clips, {CLIPS}, is not there", allow_module_level=True)
 
 
-def embed(clip: Path, folder: Path, spread: str | float = "fewest") -> vidstega.engine.EmbedResult:
+def embed(clip: Path, folder: Path, spread: str | float = "fewest") -> EmbedResult:
     """Into the clip's own container if that can hold the result without loss, else into Matroska."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return vidstega.embed(clip, folder / f"stego{clip.suffix}", PAYLOAD, key="k", spread=spread)
-        except (UnsupportedError, vidstega.errors.ParameterError):
+        except (UnsupportedError, ParameterError):
             return vidstega.embed(clip, folder / "stego.mkv", PAYLOAD, key="k", spread=spread)
 
 
-@pytest.mark.parametrize("name", PLAYABLE)
+def params(names: list[str]) -> list[Any]:
+    """The names, those that fail yet marked so."""
+    marks = {name: [pytest.mark.xfail(reason=reason, strict=True)] for name, reason in NOT_YET.items()}
+    return [pytest.param(name, marks=marks.get(name, [])) for name in names]
+
+
+@pytest.mark.parametrize("name", params(PLAYABLE))
 def test_every_playable_clip_carries(name: str, tmp_path: Path) -> None:
     clip = CLIPS / name
     result = embed(clip, tmp_path)
     assert vidstega.extract(result.stego, key="k") == PAYLOAD
-    assert result.mode == ("splice" if name in SPLICED or "nasa" in name else "transcode")
-    before, after = video.scan(clip, digest=True), video.scan(result.stego, digest=True)
+    assert result.mode == ("splice" if name in SPLICED else "transcode")
+    before, after = scan_file(clip, digest=True), scan_file(result.stego, digest=True)
     assert len(before.pts) == len(after.pts) == result.frames
     named = " ".join(result.notes)
     for info in before.streams:
         if info.index in before.digests and before.digests[info.index] not in after.digests.values():
             assert info.kind in named, f"{info} is gone and nobody says so"
-    if before.time_base == after.time_base:
+    if before.source.time_base == after.source.time_base:
         assert before.pts.tolist() == after.pts.tolist()
-    assert compare.display_matrix(before) == compare.display_matrix(after) or "matrix" in named
-    assert before.colour[1:] == after.colour[1:] and (before.aspect or 1) == (after.aspect or 1)
-    assert (before.colour[0] or 1) == (after.colour[0] or 1)  # unsaid is the limited range
+    assert display_matrix(before) == display_matrix(after) or "matrix" in named
+    theirs, ours = before.source.look, after.source.look
+    assert theirs.colour[1:] == ours.colour[1:] and (theirs.aspect or 1) == (ours.aspect or 1)
+    assert (theirs.colour[0] or 1) == (ours.colour[0] or 1)  # unsaid is the limited range
     with pytest.raises(PayloadError):
         vidstega.extract(result.stego, key="another")
 
 
 def test_the_head_of_a_picture_tells_what_decoding_it_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    heads = {name: video.scan(CLIPS / name).source for name in PLAYABLE}
-    monkeypatch.setattr(video, "_look_at_head", lambda path: None)
-    assert heads == {name: video.scan(CLIPS / name).source for name in PLAYABLE}
+    heads = {name: scan_file(CLIPS / name).source for name in PLAYABLE}
+    monkeypatch.setattr(scanning, "_look_at_head", lambda path: None)
+    assert heads == {name: scan_file(CLIPS / name).source for name in PLAYABLE}
 
 
-@pytest.mark.parametrize("name", [name for name in PLAYABLE if name not in SLOW][::3])
+@pytest.mark.parametrize("name", params([name for name in PLAYABLE if name not in SLOW][::3]))
 def test_every_frame_of_some_carries(name: str, tmp_path: Path) -> None:
     result = embed(CLIPS / name, tmp_path, "all")
     assert result.mode == "transcode" and result.carrying == result.frames
@@ -89,7 +107,7 @@ def test_the_larger_video_stream_carries() -> None:
 def test_tags_languages_and_chapters_survive(tmp_path: Path) -> None:
     for name in ("nat_h264_chapters_aac.mp4", "nat_multi_2video_2audio_2subs_nasa.mp4"):
         result = embed(CLIPS / name, tmp_path)
-        with video.reading(CLIPS / name) as before, video.reading(result.stego) as after:
+        with reading(CLIPS / name) as before, reading(result.stego) as after:
             assert [c["metadata"] for c in before.chapters()] == [c["metadata"] for c in after.chapters()]
             kept = [s for s in before.streams if s.type != "data"]
             made = [s for s in after.streams if s.type != "data"]

@@ -17,7 +17,9 @@ import pytest
 from conftest import requires_ffmpeg
 
 import vidstega
-from vidstega import engine, h264, methods, plan, video
+from vidstega import h264, seal
+from vidstega.carriers.base import Spread
+from vidstega.carriers.samples.groups import free_pps_id
 from vidstega.errors import (
     CapacityError,
     InputError,
@@ -28,7 +30,14 @@ from vidstega.errors import (
     VerificationError,
 )
 from vidstega.lab.synth import make_cover
-from vidstega.progress import Progress
+from vidstega.media import encode, mux
+from vidstega.media import scan as scanning
+from vidstega.media.decode import decode_span, planes
+from vidstega.media.open import reading
+from vidstega.media.scan import headers_tell
+from vidstega.media.scan import scan as scan_file
+from vidstega.media.source import IDR, KEY
+from vidstega.seal import keys
 
 MESSAGE = b"meet at noon"
 
@@ -41,16 +50,23 @@ def litter(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if p.name.startswith("."))
 
 
-def embed_with_salt(cover: Path, stego: Path, payload: bytes, *, n_jobs: int = 1, **changes: Any) -> bytes:
-    """Embed under a fixed salt, so that equal input gives equal bytes."""
-    fields: dict[str, Any] = {
-        "spread": "fewest", "compress": True, "verify": True, "method": methods.get("lsb"), **changes
-    }  # fmt: skip
-    engine._Embedding(
-        cover, stego, payload, "key", n_jobs=n_jobs, overwrite=True, progress=Progress(False),
-        salt=bytes(16), **fields,
-    ).run()  # fmt: skip
+@pytest.fixture
+def one_salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal input gives equal bytes."""
+    monkeypatch.setattr(seal, "new_salt", lambda: bytes(16))
+
+
+def embedded(cover: Path, stego: Path, payload: bytes, **options: Any) -> bytes:
+    """The bytes of a stego file; equal for equal input if there is but one salt."""
+    vidstega.embed(cover, stego, payload, key="key", overwrite=True, progress=False, **options)
     return stego.read_bytes()
+
+
+def read_by_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on, what the headers of a file say is not enough to open it."""
+    monkeypatch.setattr(scanning, "_look_at_head", lambda path: None)
+    for module in (scanning, mux):
+        monkeypatch.setattr(module, "headers_tell", lambda *_: False)
 
 
 # -- there and back -------------------------------------------------------------------------------------
@@ -59,7 +75,7 @@ def embed_with_salt(cover: Path, stego: Path, payload: bytes, *, n_jobs: int = 1
 @pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".ts", ".flv"])
 @pytest.mark.parametrize(("spread", "size"), [("fewest", 12), ("fewest", 30_000), (0.1, 9_000), ("all", 500)])
 def test_a_payload_comes_back(
-    cover: Path, tmp_path: Path, key: str, suffix: str, spread: plan.Spread, size: int
+    cover: Path, tmp_path: Path, key: str, suffix: str, spread: Spread, size: int
 ) -> None:
     stego = tmp_path / f"stego{suffix}"
     result = vidstega.embed(cover, stego, noise(size), key=key, spread=spread, verify="full")
@@ -76,7 +92,7 @@ def test_sizes_at_the_edges(cover: Path, tmp_path: Path, key: str, size: int) ->
 
 
 @pytest.mark.parametrize("spread", ["fewest", 0.1, "all"])
-def test_capacity_is_exact(cover: Path, tmp_path: Path, key: str, spread: plan.Spread) -> None:
+def test_capacity_is_exact(cover: Path, tmp_path: Path, key: str, spread: Spread) -> None:
     (row,) = [row for row in vidstega.capacity(cover).rows if row.spread == spread]
     full = noise(row.payload_bytes)
     vidstega.embed(cover, tmp_path / "full.mp4", full, key=key, spread=spread, compress=False)
@@ -88,7 +104,7 @@ def test_capacity_is_exact(cover: Path, tmp_path: Path, key: str, spread: plan.S
 
 def test_a_splice_touches_nothing_but_its_runs(cover: Path, tmp_path: Path, key: str) -> None:
     result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key)
-    before, after = video.scan(cover, digest=True), video.scan(tmp_path / "s.mp4", digest=True)
+    before, after = scan_file(cover, digest=True), scan_file(tmp_path / "s.mp4", digest=True)
     same = before.packets["digest"] == after.packets["digest"]
     assert int((~same).sum()) == result.carrying
     assert np.array_equal(before.packets["pts"][same], after.packets["pts"][same])
@@ -98,25 +114,28 @@ def test_a_splice_touches_nothing_but_its_runs(cover: Path, tmp_path: Path, key:
 
 @pytest.mark.parametrize("spread", ["fewest", "all"])
 def test_opening_a_file_by_its_headers_alone_changes_nothing(
-    cover: Path, tmp_path: Path, spread: plan.Spread, monkeypatch: pytest.MonkeyPatch
+    cover: Path, tmp_path: Path, spread: Spread, one_salt: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    quick, scan = embed_with_salt(cover, tmp_path / "s.mp4", MESSAGE, spread=spread), video.scan(cover)
-    assert scan.headers_tell
-    monkeypatch.setattr(video, "_look_at_head", lambda path: None)
-    monkeypatch.setattr(video.Scan, "headers_tell", False)
-    assert video.scan(cover).source == scan.source
-    assert embed_with_salt(cover, tmp_path / "s.mp4", MESSAGE, spread=spread) == quick
+    quick, scan = embedded(cover, tmp_path / "s.mp4", MESSAGE, spread=spread), scan_file(cover)
+    assert scan.sets.extra is not None and headers_tell(scan.format, scan.codec, scan.sets.extra.extradata)
+    read_by_decoding(monkeypatch)
+    assert scan_file(cover).source == scan.source
+    assert embedded(cover, tmp_path / "s.mp4", MESSAGE, spread=spread) == quick
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".ts"])
 def test_open_groups_take_a_picture_that_stands_in(tmp_path: Path, key: str, suffix: str) -> None:
     cover = make_cover(
-        tmp_path / f"open{suffix}", width=160, height=120, frames=60, gop_s=0.5,
+        tmp_path / f"open{suffix}",
+        width=160,
+        height=120,
+        frames=60,
+        gop_s=0.5,
         options={"x264-params": "open-gop=1:scenecut=0"},
-    )  # fmt: skip
-    scan = video.scan(cover)
-    keys = scan.packets["flags"][1:][scan.packets["flags"][1:] & video.KEY != 0]
-    assert len(keys) and not (keys & video.IDR).any()
+    )
+    scan = scan_file(cover)
+    keys = scan.packets["flags"][1:][scan.packets["flags"][1:] & KEY != 0]
+    assert len(keys) and not (keys & IDR).any()
     result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, verify="full")
     assert result.mode == "splice" and result.carrying == 1
     assert vidstega.extract(tmp_path / "s.mp4", key=key) == MESSAGE
@@ -128,17 +147,17 @@ def test_frames_outside_runs_decode_as_before(
     cover: Path, tmp_path: Path, key: str, threads: int, size: int
 ) -> None:
     result = vidstega.embed(cover, tmp_path / "s.mp4", noise(size), key=key)
-    before, after = video.scan(cover), video.scan(tmp_path / "s.mp4")
+    before, after = scan_file(cover), scan_file(tmp_path / "s.mp4")
     pairs = zip(
-        video.decode_span(before.source, 0, before.packets, before.pts),
-        video.decode_span(after.source, 0, after.packets, after.pts, threads),
+        decode_span(before.source, 0, before.packets, before.pts),
+        decode_span(after.source, 0, after.packets, after.pts, threads),
         strict=True,
     )
     changed = 0
     for theirs, ours in pairs:
-        luma = np.abs(video.planes(theirs)[0].astype(int) - video.planes(ours)[0])
+        luma = np.abs(planes(theirs)[0].astype(int) - planes(ours)[0])
         assert luma.max() <= 1
-        assert all(map(np.array_equal, video.planes(theirs)[1:], video.planes(ours)[1:]))
+        assert all(map(np.array_equal, planes(theirs)[1:], planes(ours)[1:]))
         changed += bool(luma.any())
     assert changed == result.carrying
 
@@ -150,7 +169,7 @@ def test_several_messages_live_in_one_video(tmp_path: Path) -> None:
         assert vidstega.embed(path, stego, b"message %d" % number, key=f"key {number}").mode == "splice"
         path = stego
     assert [vidstega.extract(path, key=f"key {n}") for n in range(3)] == [b"message %d" % n for n in range(3)]
-    ids = [h264.pps_id(nal) for nal in video.scan(path).pps]
+    ids = [h264.pps_id(nal) for nal in scan_file(path).sets.pps]
     assert len(ids) == len(set(ids)) == 4
 
 
@@ -166,8 +185,8 @@ def test_several_messages_live_in_one_group(tmp_path: Path, suffix: str) -> None
 
 def test_a_size_that_was_damaged_is_no_payload(tmp_path: Path, cover: Path, key: str) -> None:
     vidstega.embed(cover, tmp_path / "s.ts", MESSAGE, key=key)
-    scan, data = video.scan(tmp_path / "s.ts"), bytearray((tmp_path / "s.ts").read_bytes())
-    at = data.index(scan.sps[0], int(scan.packets["pos"][scan.raw_pictures][0]))
+    scan, data = scan_file(tmp_path / "s.ts"), bytearray((tmp_path / "s.ts").read_bytes())
+    at = data.index(scan.sets.sps[0], int(scan.packets["pos"][scan.raw_pictures][0]))
     for index in range(at, at + 16):
         damaged = bytearray(data)
         damaged[index] ^= 1
@@ -179,24 +198,23 @@ def test_a_size_that_was_damaged_is_no_payload(tmp_path: Path, cover: Path, key:
 
 
 def test_a_size_is_that_of_the_pictures_not_of_the_container(
-    cover: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cover: Path, tmp_path: Path, one_salt: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data = bytearray(cover.read_bytes())
     at = data.index(b"avc1", data.index(b"stsd")) + 28
     assert data[at : at + 4] == bytes([320 >> 8, 320 & 255, 0, 240])
     data[at : at + 4] = bytes([640 >> 8, 640 & 255, 480 >> 8, 480 & 255])
     (tmp_path / "c.mp4").write_bytes(data)
-    quick = embed_with_salt(tmp_path / "c.mp4", tmp_path / "s.mp4", MESSAGE)
-    monkeypatch.setattr(video, "_look_at_head", lambda path: None)
-    monkeypatch.setattr(video.Scan, "headers_tell", False)
-    assert embed_with_salt(tmp_path / "c.mp4", tmp_path / "s.mp4", MESSAGE) == quick
+    quick = embedded(tmp_path / "c.mp4", tmp_path / "s.mp4", MESSAGE)
+    read_by_decoding(monkeypatch)
+    assert embedded(tmp_path / "c.mp4", tmp_path / "s.mp4", MESSAGE) == quick
 
 
 def test_a_pps_id_that_is_taken_is_not_used(cover: Path, tmp_path: Path, key: str) -> None:
-    scan = video.scan(cover)
-    free = plan.free_pps_id(scan)
+    scan = scan_file(cover)
+    free = free_pps_id(scan)
     vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key)
-    assert plan.free_pps_id(video.scan(tmp_path / "s.mp4")) != free
+    assert free_pps_id(scan_file(tmp_path / "s.mp4")) != free
 
 
 def test_other_codecs_are_transcoded(cover_vp9: Path, tmp_path: Path, key: str) -> None:
@@ -209,17 +227,21 @@ def test_other_codecs_are_transcoded(cover_vp9: Path, tmp_path: Path, key: str) 
 @pytest.mark.parametrize(
     ("pix_fmt", "codec", "suffix"),
     [
-        ("yuv420p10le", "libx265", ".mp4"), ("yuv422p", "ffv1", ".mp4"), ("yuv444p12le", "ffv1", ".mkv"),
-        ("gray", "ffv1", ".mkv"), ("gray16le", "ffv1", ".mkv"), ("yuva420p", "ffv1", ".mkv"),
+        ("yuv420p10le", "libx265", ".mp4"),
+        ("yuv422p", "ffv1", ".mp4"),
+        ("yuv444p12le", "ffv1", ".mkv"),
+        ("gray", "ffv1", ".mkv"),
+        ("gray16le", "ffv1", ".mkv"),
+        ("yuva420p", "ffv1", ".mkv"),
     ],
-)  # fmt: skip
+)
 def test_pixel_formats(tmp_path: Path, key: str, pix_fmt: str, codec: str, suffix: str) -> None:
     source = make_cover(
         tmp_path / "c.mkv", width=96, height=64, frames=5, pix_fmt=pix_fmt, codec=codec, bframes=0
     )
     vidstega.embed(source, tmp_path / f"s{suffix}", MESSAGE, key=key, spread="all", verify="full")
     assert vidstega.extract(tmp_path / f"s{suffix}", key=key) == MESSAGE
-    assert video.scan(tmp_path / f"s{suffix}").pix_fmt == pix_fmt
+    assert scan_file(tmp_path / f"s{suffix}").source.pix_fmt == pix_fmt
 
 
 def test_a_container_that_cannot_carry_is_refused_before_any_work(tmp_path: Path, key: str) -> None:
@@ -286,7 +308,7 @@ class Corner:
 
 
 @pytest.mark.parametrize("spread", ["fewest", "all"])
-def test_a_method_of_ones_own(cover: Path, tmp_path: Path, key: str, spread: plan.Spread) -> None:
+def test_a_method_of_ones_own(cover: Path, tmp_path: Path, key: str, spread: Spread) -> None:
     stego = tmp_path / "s.mp4"
     vidstega.embed(cover, stego, noise(9000), key=key, method=Corner(), spread=spread)
     assert vidstega.extract(stego, key=key, method=Corner()) == noise(9000)
@@ -307,11 +329,11 @@ def test_what_is_no_method_is_refused(cover: Path, tmp_path: Path, key: str, met
 @pytest.mark.parametrize("spread", ["fewest", "all"])
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
 def test_bytes_do_not_depend_on_workers_or_backend(
-    cover: Path, tmp_path: Path, spread: plan.Spread, suffix: str
+    cover: Path, tmp_path: Path, spread: Spread, suffix: str, one_salt: None
 ) -> None:
     def run(name: str, n_jobs: int) -> bytes:
         stego = tmp_path / f"{name}{suffix}"
-        return embed_with_salt(cover, stego, noise(40_000), n_jobs=n_jobs, spread=spread)
+        return embedded(cover, stego, noise(40_000), n_jobs=n_jobs, spread=spread)
 
     one, two = run("one", 1), run("two", 2)
     with joblib.parallel_config(backend="loky"):
@@ -335,13 +357,11 @@ class Deadly(Corner):
             os._exit(9)
 
 
-def test_a_killed_worker_costs_a_retry(cover: Path, tmp_path: Path) -> None:
+def test_a_killed_worker_costs_a_retry(cover: Path, tmp_path: Path, one_salt: None) -> None:
     deadly = Deadly(trap=str(tmp_path / "trap"))
     with joblib.parallel_config(backend="loky"):
-        survived = embed_with_salt(
-            cover, tmp_path / "s.mp4", noise(9000), n_jobs=2, method=deadly, spread="all"
-        )
-    assert survived == embed_with_salt(cover, tmp_path / "t.mp4", noise(9000), method=deadly, spread="all")
+        survived = embedded(cover, tmp_path / "s.mp4", noise(9000), n_jobs=2, method=deadly, spread="all")
+    assert survived == embedded(cover, tmp_path / "t.mp4", noise(9000), method=deadly, spread="all")
     assert (tmp_path / "trap").exists() and litter(tmp_path) == []
 
 
@@ -370,14 +390,14 @@ def test_lossless_noise_is_not_taken_for_a_splice(tmp_path: Path, key: str) -> N
             out.mux(stream.encode(av.VideoFrame.from_ndarray(samples, "yuv420p")))
         out.mux(stream.encode())
     vidstega.embed(tmp_path / "noise.mp4", tmp_path / "s.mp4", MESSAGE, key=key)
-    assert video.scan(tmp_path / "s.mp4").raw_pictures[0]
+    assert scan_file(tmp_path / "s.mp4").raw_pictures[0]
     assert vidstega.verify(tmp_path / "noise.mp4", tmp_path / "s.mp4", key=key, full=True).mode == "transcode"
 
 
 def test_a_codec_that_loses_is_found_out(
     cover: Path, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(video, "_X264", video.Lossless("libx264", (("preset", "ultrafast"), ("qp", "9"))))
+    monkeypatch.setattr(encode, "_X264", encode.Lossless("libx264", (("preset", "ultrafast"), ("qp", "9"))))
     with pytest.raises(VerificationError):
         vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, spread="all")
     assert list(tmp_path.iterdir()) == []
@@ -397,20 +417,64 @@ def test_a_splice_that_fails_becomes_a_transcode(
     assert vidstega.extract(tmp_path / "s.mp4", key=key) == MESSAGE
 
 
-def test_every_attempt_has_a_salt_of_its_own(
-    cover: Path, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+class Once(io.RawIOBase):
+    """A payload that can be read once, as of a pipe."""
+
+    def __init__(self, data: bytes) -> None:
+        self._pieces = [data]
+
+    def read(self, size: int = -1) -> bytes:
+        return self._pieces.pop() if self._pieces else b""
+
+
+@pytest.fixture
+def sealing(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[bytes]]:
+    """The salts that were made, that a key was stretched with, and that a payload was sealed with."""
+    seen: dict[str, list[bytes]] = {"made": [], "stretched": [], "sealed": []}
+    new_salt, scrypt, seal_payload = seal.new_salt, keys.Scrypt, seal.seal
+
+    def made() -> bytes:
+        seen["made"].append(new_salt())
+        return seen["made"][-1]
+
+    def stretched(*, salt: bytes, **cost: int) -> Any:
+        seen["stretched"].append(salt)
+        return scrypt(salt=salt, **cost)
+
+    def sealed(data: Any, path: Path, used: keys.Keys, **options: Any) -> seal.Sealed:
+        seen["sealed"].append(used.salt)
+        return seal_payload(data, path, used, **options)
+
+    monkeypatch.setattr(seal, "new_salt", made)
+    monkeypatch.setattr(keys, "Scrypt", stretched)
+    monkeypatch.setattr(seal, "seal", sealed)
+    return seen
+
+
+def test_all_attempts_share_one_salt_one_seal_and_one_reading_of_the_payload(
+    cover: Path,
+    tmp_path: Path,
+    key: str,
+    sealing: dict[str, list[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    salts = []
-    derive = engine.payload.derive_keys
-
-    def watched(key: str, salt: bytes) -> Any:
-        salts.append(salt)
-        return derive(key, salt)
-
+    """A second seal under one salt would use nonces twice, and a pipe cannot be read twice."""
     monkeypatch.setattr(h264.PCMWriter, "_slice", lambda *_: b"no picture\x80")
-    monkeypatch.setattr(engine.payload, "derive_keys", watched)
-    assert vidstega.embed(cover, tmp_path / "s.mp4", io.BytesIO(MESSAGE), key=key).mode == "transcode"
-    assert len(salts) >= 2 and len(set(salts)) == len(salts)
+    result = vidstega.embed(cover, tmp_path / "s.mp4", Once(MESSAGE), key=key)
+    assert result.mode == "transcode" and "a splice failed" in result.reason
+    (salt,) = sealing["made"]
+    assert sealing["sealed"] == [salt] and sealing["stretched"].count(salt) == 1
+    assert vidstega.extract(tmp_path / "s.mp4", key=key) == MESSAGE
+
+
+def test_every_message_has_a_salt_of_its_own(
+    cover: Path, tmp_path: Path, key: str, sealing: dict[str, list[bytes]]
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        vidstega.embed(cover, tmp_path / name, MESSAGE, key=key)
+    assert len(set(sealing["made"])) == len(sealing["made"]) == 2
+    assert sealing["stretched"] == sealing["sealed"] == sealing["made"]
+    assert (tmp_path / "a.mp4").read_bytes() != (tmp_path / "b.mp4").read_bytes()
 
 
 # -- asking, reading frames -----------------------------------------------------------------------------
@@ -447,7 +511,8 @@ def results(cover: Path, tmp_path: Path, key: str) -> Iterator[Any]:
 
 def test_a_result_reads_well_and_keeps_the_key_to_itself(results: Any, key: str) -> None:
     text = repr(results)
-    assert "splice" in text and results.digest in text and key not in text
+    assert "lsb, splice" in text and results.digest in text and key not in text
+    assert results.method == "lsb" and results.reason == "it has pictures that no others depend on"
     with pytest.raises(AttributeError):
         results.mode = "other"
 
@@ -482,9 +547,7 @@ def test_missing_inputs_are_named(tmp_path: Path, cover: Path, key: str) -> None
 
 @requires_ffmpeg
 @pytest.mark.parametrize("spread", ["fewest", "all"])
-def test_all_that_a_rich_file_holds_survives(
-    cover: Path, tmp_path: Path, key: str, spread: plan.Spread
-) -> None:
+def test_all_that_a_rich_file_holds_survives(cover: Path, tmp_path: Path, key: str, spread: Spread) -> None:
     (tmp_path / "tags").write_text(
         ";FFMETADATA1\ntitle=A test\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\ntitle=One\n"
     )
@@ -499,7 +562,7 @@ def test_all_that_a_rich_file_holds_survives(
     subprocess.run(command.format(cover).split(), cwd=tmp_path, check=True)
     result = vidstega.embed(rich, tmp_path / "s.mkv", MESSAGE, key=key, spread=spread)
     assert result.notes == ()
-    with video.reading(rich) as before, video.reading(result.stego) as after:
+    with reading(rich) as before, reading(result.stego) as after:
         assert after.metadata["title"] == "A test"
         assert [c["metadata"]["title"] for c in after.chapters()] == ["One"]
         assert [(s.type, s.language, s.disposition) for s in before.streams] == [

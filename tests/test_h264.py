@@ -11,24 +11,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vidstega import h264, video
+from vidstega import h264
 from vidstega.errors import InputError
+from vidstega.h264.sets import Numbering
 from vidstega.lab.synth import make_cover
+from vidstega.media.decode import decode_span
+from vidstega.media.decode import planes as planes_of
+from vidstega.media.scan import scan
+from vidstega.media.source import Scan
 
 
 @pytest.fixture(scope="module", params=["yuv420p", "yuv422p", "yuv444p"])
-def stream(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> video.Scan:
+def stream(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Scan:
     """A short H.264 stream of one chroma format whose size is no multiple of 16."""
     path = tmp_path_factory.mktemp("h264") / "cover.mp4"
     make_cover(path, width=84, height=52, frames=4, pix_fmt=request.param, sound=False)
-    return video.scan(path)
+    return scan(path)
 
 
-def random_planes(scan: video.Scan, seed: int) -> list[np.ndarray[Any, Any]]:
+def random_planes(stream: Scan, seed: int) -> list[np.ndarray[Any, Any]]:
     """Noise with long stretches of zeros, which need emulation prevention."""
     rng = np.random.default_rng([seed, 0])
-    frame = next(video.decode_span(scan.source, 0, scan.packets, scan.pts[:1]))
-    planes = [rng.integers(0, 256, plane.shape, np.uint8) for plane in video.planes(frame)]
+    frame = next(decode_span(stream.source, 0, stream.packets, stream.pts[:1]))
+    planes = [rng.integers(0, 256, plane.shape, np.uint8) for plane in planes_of(frame)]
     for plane in planes:
         plane[: len(plane) // 2] = 0
     return planes
@@ -37,47 +42,47 @@ def random_planes(scan: video.Scan, seed: int) -> list[np.ndarray[Any, Any]]:
 def decode(*units: bytes) -> list[list[np.ndarray[Any, Any]]]:
     context = av.CodecContext.create("h264", "r")
     packet = av.Packet(h264.pack(units, 0))
-    return [[p.copy() for p in video.planes(f)] for f in [*context.decode(packet), *context.decode(None)]]
+    return [[p.copy() for p in planes_of(f)] for f in [*context.decode(packet), *context.decode(None)]]
 
 
-def test_a_picture_of_raw_samples_decodes_to_them(stream: video.Scan) -> None:
-    sps = h264.parse_sps(stream.sps[0])
+def test_a_picture_of_raw_samples_decodes_to_them(stream: Scan) -> None:
+    sps = h264.parse_sps(stream.sets.sps[0])
     pps = h264.write_pps(200, sps.id)
     for ordinal in (0, 1):
         planes = random_planes(stream, ordinal)
         picture = h264.PCMWriter(sps, 200).idr(planes, ordinal)
-        (shown,) = decode(stream.sps[0], pps, picture)
+        (shown,) = decode(stream.sets.sps[0], pps, picture)
         assert all(np.array_equal(ours, theirs) for ours, theirs in zip(planes, shown, strict=True))
 
 
-def test_a_stand_in_has_the_place_of_the_picture_it_stands_for(stream: video.Scan) -> None:
-    sps = h264.parse_sps(stream.sps[0])
+def test_a_stand_in_has_the_place_of_the_picture_it_stands_for(stream: Scan) -> None:
+    sps = h264.parse_sps(stream.sets.sps[0])
     planes = random_planes(stream, 0)
-    place = h264.Moment(frame_num=3, poc_lsb=6 if sps.poc_type == 0 else 0)
+    place = h264.Moment(frame_num=3, poc_lsb=6 if sps.numbering.poc_type == 0 else 0)
     picture = h264.PCMWriter(sps, 200).stand_in(planes, place)
     assert h264.moment_of(picture, sps) == place
     assert not h264.is_reference(picture)
     assert h264.moment_of(h264.PCMWriter(sps, 200).idr(planes, 1), sps) == h264.Moment(0, 0)
 
 
-def test_adjacent_pictures_differ_in_id(stream: video.Scan) -> None:
+def test_adjacent_pictures_differ_in_id(stream: Scan) -> None:
     planes = random_planes(stream, 0)
-    writer = h264.PCMWriter(h264.parse_sps(stream.sps[0]), 200)
+    writer = h264.PCMWriter(h264.parse_sps(stream.sets.sps[0]), 200)
     assert writer.idr(planes, 0) != writer.idr(planes, 1)
     assert writer.idr(planes, 0) == writer.idr(planes, 2)
 
 
-def test_raw_bytes_is_the_least_a_picture_has(stream: video.Scan) -> None:
-    sps = h264.parse_sps(stream.sps[0])
+def test_raw_bytes_is_the_least_a_picture_has(stream: Scan) -> None:
+    sps = h264.parse_sps(stream.sets.sps[0])
     picture = h264.PCMWriter(sps, 200).idr(random_planes(stream, 0), 0)
     assert sps.raw_bytes <= len(picture) < 1.3 * sps.raw_bytes
     assert not stream.raw_pictures.any()
 
 
-def test_size_and_formats_are_read_from_the_sps(stream: video.Scan) -> None:
-    sps = h264.parse_sps(stream.sps[0])
+def test_size_and_formats_are_read_from_the_sps(stream: Scan) -> None:
+    sps = h264.parse_sps(stream.sets.sps[0])
     assert sps.mb_size == (6, 4)
-    assert sps.chroma_format_idc == {"yuv420p": 1, "yuv422p": 2, "yuv444p": 3}[stream.pix_fmt]
+    assert sps.chroma_format_idc == {"yuv420p": 1, "yuv422p": 2, "yuv444p": 3}[stream.source.pix_fmt]
     assert sps.obstacle() is None
 
 
@@ -92,18 +97,19 @@ def test_obstacles_are_named(tmp_path: Path, options: dict[str, Any], why: str) 
     cover = make_cover(
         tmp_path / "c.mp4", width=64, **{"height": 48, **options}, frames=3, sound=False, bframes=0
     )
-    sps = h264.parse_sps(video.scan(cover).sps[0])
+    sps = h264.parse_sps(scan(cover).sets.sps[0])
     assert why in (sps.obstacle() or "")
 
 
-def test_parameter_sets_take_one_more_in_both_packagings(stream: video.Scan) -> None:
+def test_parameter_sets_take_one_more_in_both_packagings(stream: Scan) -> None:
     pps = h264.write_pps(77, 0)
-    assert stream.sets is not None
-    avcc = h264.ParameterSets.parse(stream.sets.with_pps(pps))
-    assert avcc.pps == (*stream.sets.pps, pps) and avcc.sps == stream.sets.sps
-    annexb = h264.ParameterSets.parse(h264.pack([*stream.sets.sps, *stream.sets.pps], 0))
+    extra = stream.sets.extra
+    assert extra is not None
+    avcc = h264.ParameterSets.parse(extra.with_pps(pps))
+    assert avcc.pps == (*extra.pps, pps) and avcc.sps == extra.sps
+    annexb = h264.ParameterSets.parse(h264.pack([*extra.sps, *extra.pps], 0))
     more = h264.ParameterSets.parse(annexb.with_pps(pps))
-    assert more.pps == (*stream.sets.pps, pps) and more.length_size == 0
+    assert more.pps == (*extra.pps, pps) and more.length_size == 0
     assert [h264.pps_id(nal) for nal in more.pps] == [0, 77]
 
 
@@ -133,8 +139,11 @@ def test_packing_is_undone(bodies: list[bytes], length_size: int) -> None:
 
 @given(st.binary(max_size=60))
 def test_damaged_sets_are_input_errors(data: bytes) -> None:
+    numbering = Numbering(log2_frame_num=4, poc_type=0, log2_poc_lsb=4, delta_poc_zero=False)
+    sps = h264.SPS(0, 1, False, (8, 8), numbering, (2, 2), True, (0, 0, 0, 0))
+
     def place(nal: bytes) -> object:
-        return h264.moment_of(nal, h264.SPS(0, 1, False, (8, 8), 4, 0, 4, False, (2, 2), True, (0, 0, 0, 0)))
+        return h264.moment_of(nal, sps)
 
     for parse in (h264.parse_sps, h264.ParameterSets.parse, h264.tells_fields_apart, h264.captions_of, place):
         try:

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from vidstega import methods
 from vidstega.errors import CapacityError, ParameterError
-from vidstega.keystream import KeyedRandom, KeyStream
 from vidstega.methods import Method, Plane, lsb
 from vidstega.methods.lsb import LSB
+from vidstega.seal.keystream import KeyedRandom, KeyStream
 
 KEY = bytes(range(32))
 

@@ -53,7 +53,7 @@ def test_commands_run_as_printed(folder: Path) -> None:
 
 
 def test_all_public_names_and_containers_are_there() -> None:
-    from vidstega.splice import _CONTAINERS
+    from vidstega.media.mux import _CONTAINERS
 
     named = re.findall(r"^\| `(\w+)", README, re.MULTILINE)
     assert sorted(named) == sorted(vidstega.__all__)
@@ -92,9 +92,13 @@ def test_another_container(stego: Path, tmp_path: Path, suffix: str) -> None:
 @requires_ffmpeg
 @pytest.mark.parametrize(
     "options",
-    ["-c copy -movflags +faststart", "-c copy -movflags frag_keyframe+empty_moov",
-     "-c copy -an -map_metadata -1", "-c:v copy -c:a mp3 -strict -2"],
-)  # fmt: skip
+    [
+        "-c copy -movflags +faststart",
+        "-c copy -movflags frag_keyframe+empty_moov",
+        "-c copy -an -map_metadata -1",
+        "-c:v copy -c:a mp3 -strict -2",
+    ],
+)
 def test_everything_but_the_video_changes(stego: Path, tmp_path: Path, options: str) -> None:
     ffmpeg(
         "-i", stego, *options.split(), out := tmp_path / "o.mkv" if "mp3" in options else tmp_path / "o.mp4"

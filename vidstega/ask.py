@@ -28,10 +28,23 @@ _SPREADS: tuple[Spread, ...] = ("fewest", 0.5, 0.1, "all")
 
 
 def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
-    """How much a cover takes, by method and spread."""
-    scan = scan_file(cover)
-    asked = [method] if method not in (None, AUTO) else carriers.names()
-    rows = [_row(scan, carriers.get(one), spread) for one in asked if one for spread in _SPREADS]
+    """How much a cover takes, by method and spread; families that it is nothing for are left out.
+
+    Raises
+    ------
+    CapacityError, UnsupportedError
+        If all of them are.
+    """
+    scan, refusal = scan_file(cover), None
+    asked = carriers.names() if method is None or method == AUTO else [method]
+    rows: list[CapacityRow] = []
+    for carrier in map(carriers.get, asked):
+        try:
+            rows += [_row(scan, carrier, spread) for spread in _SPREADS]
+        except (CapacityError, UnsupportedError) as error:
+            refusal = error
+    if refusal is not None and not rows:
+        raise refusal
     return Capacity(Path(cover), tuple(rows))
 
 
@@ -119,9 +132,14 @@ def estimate_extraction(scan: Scan, *, n_jobs: int = 1, most_payload_bytes: int 
     most_payload_bytes : payloads above it are refused by other means, so disk for more is not needed
     """
     most = None if most_payload_bytes is None else sealed_bytes(most_payload_bytes)
-    guesses = [
-        carrier.estimate_reading(scan, n_jobs=n_jobs, most_bytes=most) for carrier in carriers.to_search()
-    ]
+    guesses, refusal = [], None
+    for carrier in carriers.to_search():
+        try:
+            guesses.append(carrier.estimate_reading(scan, n_jobs=n_jobs, most_bytes=most))
+        except (CapacityError, UnsupportedError) as error:
+            refusal = error
+    if refusal is not None and not guesses:
+        raise refusal
     return max(guesses, key=lambda guess: (guess.memory_bytes, guess.disk_bytes))
 
 

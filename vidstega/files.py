@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from vidstega.errors import InputError, OutputError
 
@@ -49,6 +50,17 @@ def private_folder(target: Path | None) -> Iterator[Path]:
         yield Path(made)
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def copy_of(source: Path, target: Path) -> Iterator[BinaryIO]:
+    """A new copy of a file, open to be changed in place; OutputError if the disk does not take it."""
+    try:
+        shutil.copyfile(source, target)
+        with target.open("r+b") as file:
+            yield file
+    except OSError as error:
+        raise OutputError(f"{target.name} cannot be written: {error.strerror}") from None
 
 
 def publish(finished: Path, target: Path, overwrite: bool) -> None:

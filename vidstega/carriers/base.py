@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.carriers import memory
-from vidstega.errors import CapacityError, ParameterError
+from vidstega.errors import CapacityError, ParameterError, UnsupportedError
 from vidstega.media.compare import Promise
 from vidstega.media.source import Scan
 from vidstega.pool import Work
@@ -84,10 +84,10 @@ class Plan:
     mode: str
     reason: str
     frames: int
-    carrying: int
-    alpha: float
     stream_bytes: int
     promise: Promise
+    carrying: int = 0
+    alpha: float = 0.0
     coded: int = 0
     new_bytes: int = 0
     least_bytes: int = 0
@@ -122,7 +122,7 @@ class Found:
     method: str
     keys: Keys
     stream_bytes: int
-    carrying: int
+    carrying: int = 0
 
 
 class Carrier(ABC):
@@ -201,7 +201,7 @@ class Carrier(ABC):
         """Why this family cannot carry here at all, or None."""
         try:
             room = self.room(scan, "all")
-        except CapacityError as error:
+        except (CapacityError, UnsupportedError) as error:
             return str(error)
         return None if room.sealed_bytes else "there is no room"
 
@@ -211,7 +211,7 @@ class Carrier(ABC):
         return Estimate(
             memory_bytes=memory.total(scan, memory.SCRYPT_BYTES + memory.WORKER_BYTES),
             output_bytes=kept + plan.stream_bytes,
-            disk_bytes=kept + 2 * plan.stream_bytes,
+            disk_bytes=kept + (3 if verify else 2) * plan.stream_bytes,
             mode=plan.mode,
             reason=plan.reason,
             frames=plan.frames,

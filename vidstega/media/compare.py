@@ -57,6 +57,11 @@ class Promise:
     frames: NDArray[np.bool_] = field(repr=False)
     luma_only: bool = True
 
+    @classmethod
+    def untouched(cls, scan: Scan) -> Promise:
+        """The promise of a family that leaves the video of this cover as it is."""
+        return cls(np.zeros(len(scan.packets), bool), np.zeros(len(scan.pts), bool))
+
 
 def compare_streams(cover: Scan, stego: Scan, promise: Promise, left_out: Iterable[int] = ()) -> list[str]:
     """Compare times, copied packets and other streams of two scans with digests; notes on what had to give.

@@ -234,10 +234,14 @@ def _open_chunks(file: BinaryIO, keys: Keys, stream_bytes: int) -> Iterator[byte
     for index in range(count):
         last = index == count - 1
         size = stream_bytes - index * (CHUNK + TAG_BYTES) if last else CHUNK + TAG_BYTES
+        sealed = _read_full(file, size, "the sealed stream")
+        if len(sealed) != size:  # cut, or told of a length that it never had
+            raise PayloadError
         try:
-            yield aead.decrypt(_nonce(index, last), _read_full(file, size, "the sealed stream"), _AAD)
+            plain = aead.decrypt(_nonce(index, last), sealed, _AAD)
         except (InvalidTag, ValueError):  # ValueError: shorter than a tag
             raise PayloadError from None
+        yield plain
 
 
 # What both directions share
