@@ -40,7 +40,7 @@ def is_doubtful(scan: Scan) -> bool:
 
 
 def certain_frames(scan: Scan) -> int:
-    """How many frames are sure to be shown: of a recording that begins in mid-group, those from a start on."""
+    """Frames that are sure to be shown; of a recording that begins in mid-group, those from a start on."""
     shown, starts = scan.shown, np.flatnonzero((scan.packets["flags"] & SAFE != 0) & scan.shown)
     if scan.source.as_decoded or not len(starts) or not starts[0] or goes_back(scan):
         return int(shown.sum())
