@@ -11,6 +11,7 @@ from vidstega.carriers import AUTO, Carrier
 from vidstega.carriers.base import Plan, Spread, Wish, check_spread
 from vidstega.carriers.samples.groups import CAN_SPLICE, splice_obstacle
 from vidstega.errors import CapacityError, ParameterError, UnsupportedError
+from vidstega.media.census import certain_frames
 from vidstega.media.decode import decode_span, planes
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
@@ -71,7 +72,7 @@ def probe(cover: PathLike) -> Probe:
         pix_fmt=scan.source.pix_fmt,
         width=scan.size[0],
         height=scan.size[1],
-        frames=int(scan.shown.sum()),
+        frames=certain_frames(scan),
         rate=scan.source.rate,
         duration_s=scan.duration_s,
         bytes=files.size_of(Path(cover)),

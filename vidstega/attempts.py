@@ -77,6 +77,8 @@ def _embed_by(carrier: Carrier, order: Order, wish: Wish, declined: list[str]) -
             elif not carrier.plans_again or len(wish.failures) == _ATTEMPTS - 1:
                 raise failure.error from None
             else:
+                if len(wish.failures) == _ATTEMPTS - 2:  # damage everywhere: the last attempt looks for none
+                    failure.at = None
                 wish = replace(wish, failures=(*wish.failures, failure))
             shutil.rmtree(folder)
 
@@ -157,6 +159,7 @@ def _check(
             compare.compare_frames(order.scan, stego, plan.promise, order.work.progress)
     except (VerificationError, InputError, PayloadError) as error:
         reason = "its payload is not found" if isinstance(error, PayloadError) else error
-        failure = VerificationError(f"{order.stego.name} would not read back as it should: {reason}")
+        other = "" if order.stego.suffix.lower() == ".mkv" else "; use another container, such as .mkv"
+        failure = VerificationError(f"{order.stego.name} would not read back as it should: {reason}{other}")
         raise Failure(failure, plan.mode) from None
     return notes + kept.differences(order.scan, stego, copied=copied, left_out=written.left_out)

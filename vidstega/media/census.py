@@ -18,6 +18,9 @@ from vidstega.media.decode import decode_all
 from vidstega.media.source import DISCARD, HIDDEN, NO_TIME, SAFE, Packets, Scan
 from vidstega.progress import Progress
 
+_STRAY = 8
+"""Packets in a row that may be late without a recording beginning anew."""
+
 Times = NDArray[np.int64]
 
 
@@ -36,20 +39,40 @@ def is_doubtful(scan: Scan) -> bool:
     )
 
 
+def certain_frames(scan: Scan) -> int:
+    """Frames that are sure to be shown; of a recording that begins in mid-group, those from a start on."""
+    shown, starts = scan.shown, np.flatnonzero((scan.packets["flags"] & SAFE != 0) & scan.shown)
+    if scan.source.as_decoded or not len(starts) or not starts[0] or goes_back(scan):
+        return int(shown.sum())
+    after = scan.packets[starts[0] :]
+    return int((shown[starts[0] :] & (after["pts"] >= after["pts"][0])).sum())
+
+
 def misses_times(scan: Scan) -> bool:
     """Whether the times of packets are those of decoding, though frames are shown in another order."""
     return scan.format == "avi" and scan.source.reorder > 0 and not scan.source.as_decoded
 
 
 def goes_back(scan: Scan) -> bool:
-    """Whether times of decoding go back somewhere, as where recordings were joined."""
-    return bool(len(_joins_of(scan.packets)))
+    """Whether times of decoding go back somewhere."""
+    return bool(len(_backward(scan.packets)))
 
 
-def _joins_of(packets: Packets) -> NDArray[np.intp]:
+def _backward(packets: Packets) -> NDArray[np.intp]:
     """Packets that are decoded earlier than the one before, by what their times say."""
     known = np.flatnonzero(packets["dts"] != NO_TIME)
     return known[1:][np.diff(packets["dts"][known]) < 0]
+
+
+def _joins_of(packets: Packets) -> NDArray[np.intp]:
+    """Where times go back for good, as where recordings were joined; not where a few packets stray."""
+    dts = packets["dts"]
+    joins: list[int] = []
+    for at in _backward(packets).tolist():
+        so_far = dts[joins[-1] if joins else 0 : at].max()
+        if dts[at : at + _STRAY].max() < so_far:
+            joins.append(at)
+    return np.array(joins, np.intp)
 
 
 def take_census(scan: Scan, progress: Progress) -> Scan:
@@ -109,9 +132,12 @@ def _times(scan: Scan, order: NDArray[np.intp]) -> tuple[Times, tuple[int, ...]]
 
 
 def _extent(rows: Packets) -> tuple[int, int]:
-    known = np.concatenate([rows["pts"], rows["dts"]])
-    known = known[known != NO_TIME]
-    return (int(known.min()), int(known.max())) if len(known) else (0, 0)
+    """From when to when packets are shown, whether they decode or not."""
+    for name in ("pts", "dts"):
+        known = rows[name][rows[name] != NO_TIME]
+        if len(known):
+            return int(known.min()), int(known.max())
+    return 0, 0
 
 
 def _in_order(rows: Packets, step: int) -> Times:

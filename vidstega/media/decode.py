@@ -114,11 +114,13 @@ def decode_span(
     with reading(source.path, known=True) as container:
         for frame in _decode(container, way, threads):
             expected = wanted[got] if got < len(wanted) else None
+            if frame.is_corrupt and not way.takes_damage:
+                break  # wanted or on the way to one that is: others are predicted from it
             if way.passes_over(frame, expected, whole):
                 continue
             if whole and expected is None:
                 raise DecodeError(f"{source.path}: more frames decode than its packets say", first)
-            if frame.pts != expected or (frame.is_corrupt and not way.takes_damage):
+            if frame.pts != expected:
                 break
             _check_look(source, frame)
             got += 1

@@ -145,6 +145,8 @@ def _open_output(target: Path, source: InputContainer, scan: Scan) -> OutputCont
     options = {"max_interleave_delta": str(_INTERLEAVE_US), "strict": "unofficial"}
     if muxer in ISO:
         options["movie_timescale"] = str(_movie_timescale(source, scan))
+        if len(scan.pts) and scan.pts[0] < 0:  # or an edit list would hide what is shown before zero
+            options["avoid_negative_ts"] = "make_non_negative"
         if _has_keyed_tags(source):
             options["movflags"] = "use_metadata_tags"
     if muxer == "mpegts":

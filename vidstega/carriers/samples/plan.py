@@ -24,6 +24,7 @@ from vidstega.carriers.samples.groups import (
     splice_obstacle,
 )
 from vidstega.errors import CapacityError, ParameterError
+from vidstega.media.census import certain_frames
 from vidstega.media.coders import Encoding, RawPictures, Recipe, wants_header
 from vidstega.media.compare import Promise
 from vidstega.media.decode import frame_size
@@ -102,7 +103,7 @@ def make_plan(scan: Scan, bands: Bands, wish: Wish) -> SamplesPlan:
 def room(scan: Scan, bands: Bands, spread: Spread) -> Room:
     """How much fits at this spread; a transcode lets every frame carry, so the mode does not matter."""
     most = bands.most_bytes(1.0 if isinstance(spread, str) else spread)
-    frames = int(scan.shown.sum())
+    frames = certain_frames(scan)
     return Room(frames, most, bands.run_bytes(most, 0, frames))
 
 
