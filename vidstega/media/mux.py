@@ -22,11 +22,12 @@ from av.packet import Packet
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
 from vidstega.media.coders import Coded, Encoding, Recipe
+from vidstega.media.likeness import ISO
 from vidstega.media.mend import mend
 from vidstega.media.open import is_cover_art, packets_of, reading
 from vidstega.media.scan import headers_tell
 from vidstega.media.source import KEY, NO_TIME, Scan
-from vidstega.media.tracks import ISO, MUXERS, Added, Adder
+from vidstega.media.tracks import MUXERS, Added, Adder
 
 # libav's interleaver holds packets until every stream has one, for ten seconds if left alone.
 _INTERLEAVE_US = 500_000
