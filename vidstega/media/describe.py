@@ -19,10 +19,10 @@ from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
 from vidstega.media.decode import DecodeError, decode_span
 from vidstega.media.light import Light, light_of
+from vidstega.media.likeness import as_entry, as_track
 from vidstega.media.open import codec_name, is_cover_art, reading
 from vidstega.media.side import names, side_data
 from vidstega.media.source import Scan
-from vidstega.media.tracks import as_entry, as_track
 
 Traits = dict[str, Any]
 """What is said of a stream, by the name a user knows it by."""

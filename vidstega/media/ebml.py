@@ -14,6 +14,7 @@ AUDIO, RATE, CHANNELS, BITS = 0xE1, 0xB5, 0x9F, 0x6264
 ENCODINGS = 0x6D80
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 COLOUR, SITING = 0x55B0, (0x55B7, 0x55B8)
+_EBML, _KIND, _TIME = 0x1A45DFA3, 0x4282, 0xE7
 _MOST_BYTES = 1 << 26
 
 Elements = list[tuple[int, bytes]]
@@ -108,6 +109,13 @@ def write_tracks(path: Path, tracks: Tracks) -> None:
     with path.open("r+b") as file:
         file.seek(tracks.at)
         file.write(TRACKS.to_bytes(4, "big") + (1 << 56 | len(body)).to_bytes(8, "big") + body)
+
+
+def file_of(entry: Elements) -> bytes:
+    """A file with one track and no frame; where the first would be is where a reader stops."""
+    tracks, cluster = pack([(ENTRY, pack(entry))]), pack([(_TIME, number(0))])
+    segment = pack([(TRACKS, tracks), (CLUSTER, cluster)])
+    return pack([(_EBML, pack([(_KIND, b"matroska")])), (SEGMENT, segment)])
 
 
 def _void(size: int) -> bytes:

@@ -36,7 +36,8 @@ _X264 = Lossless(
     "libx264",
     (("preset", "ultrafast"), ("qp", "0"), ("x264-params", "keyint=60:min-keyint=60:bframes=0:threads=1")),
 )
-_FFV1 = Lossless("ffv1", (("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")))
+_FFV1 = Lossless("ffv1", (("level", "3"), ("slicecrc", "1"), ("g", "1")))
+_FFV1_IN_FOUR = Lossless("ffv1", (("level", "3"), ("slices", "4"), ("slicecrc", "1"), ("g", "1")))
 # its real-time mode would be faster, but drops frames that are hard to code
 _VP9 = Lossless("libvpx-vp9", (("lossless", "1"), ("cpu-used", "5"), ("deadline", "good"), ("g", "60")))
 
@@ -61,7 +62,8 @@ def lossless_for(pix_fmt: str, size: tuple[int, int], container: str) -> Lossles
     if container in ("mp4", "mov", "matroska", "mpegts", "flv") and can["libx264"]:
         return _X264
     if container == "matroska" and can["ffv1"]:
-        return _FFV1
+        # where slices would cut chroma samples, FFmpeg wants to choose their number itself
+        return _FFV1 if size[0] % 2 or size[1] % 2 else _FFV1_IN_FOUR
     able = [".mp4", ".mov", ".mkv", ".ts", ".flv"] if can["libx264"] else [".mkv"] if can["ffv1"] else []
     able += [".webm"] if can["libvpx-vp9"] else []
     what = f"{size[0]}x{size[1]} {pix_fmt}"

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
-from vidstega.media.tracks import ISO, MUXERS, Added, besides_coding, liken
+from vidstega.media.likeness import ISO, besides_coding, liken
+from vidstega.media.tracks import MUXERS, Added
 
 _OF_COPIES = (b"dvcC", b"dvvC", b"dvwC", b"vexu", b"hfov", b"lhvC", b"SA3D", b"SAND", b"chnl", b"dmix")
 """What a sample description tells of packets that are copied: Dolby Vision, two views, a field of sound."""

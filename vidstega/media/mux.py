@@ -22,12 +22,13 @@ from av.packet import Packet
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
 from vidstega.media.coders import Coded, Encoding, Recipe
+from vidstega.media.likeness import ISO
 from vidstega.media.mend import mend
-from vidstega.media.open import is_cover_art, packets_of, reading
+from vidstega.media.open import Heard, is_cover_art, packets_of, reading
 from vidstega.media.scan import headers_tell
 from vidstega.media.source import KEY, NO_TIME, Scan
 from vidstega.media.times import continued
-from vidstega.media.tracks import ISO, MUXERS, Added, Adder
+from vidstega.media.tracks import MUXERS, Added, Adder
 
 # libav's interleaver holds packets until every stream has one, for ten seconds if left alone.
 _INTERLEAVE_US = 500_000
@@ -135,7 +136,8 @@ def _writing(container: str) -> Iterator[None]:
         yield
     except (av.error.FFmpegError, OSError) as error:
         if error.errno in (errno.EINVAL, None):
-            raise UnsupportedError(f"{container} cannot hold this video's packets; use .mkv") from None
+            way_out = "use .mkv" if container != "matroska" else "write it anew: ffmpeg -i IN -c copy OUT.mkv"
+            raise UnsupportedError(f"{container} cannot hold this video's packets; {way_out}") from None
         raise OutputError(f"the output cannot be written: {os.strerror(error.errno)}") from None
 
 
@@ -216,12 +218,13 @@ def _merge(
     """The source's packets in file order; a new one in the place of each that is replaced."""
     ranges = iter(parts)
     (start, stop), fresh = _next_part(ranges)
-    ordinal = -1
+    ordinal, heard = -1, Heard()
     for packet in continued(packets_of(source), scan):
         if not packet.size or packet.stream_index not in wanted:
             continue
         if packet.stream_index != scan.index:
-            yield packet
+            if heard.is_played(packet):
+                yield packet
             continue
         ordinal += 1
         if progress is not None:
@@ -261,8 +264,9 @@ class _Pace:
             self._step[index] = round((at - last) / packet.time_base)
         if not packet.duration and packet.stream.type == "audio":
             packet.duration = max(0, self._step.get(index, 0))
-        if self._apart and last is not None and round(at / tick) <= round(last / tick):
-            at = (round(last / tick) + 1) * Fraction(tick)
+        least = None if last is None else round(last / tick) + self._apart
+        if least is not None and round(at / tick) < least:
+            at = least * Fraction(tick)
             _set_apart(packet, round(at / tick), tick)
         self._last[index] = at
 

@@ -127,3 +127,17 @@ def only(container: InputContainer, index: int) -> None:
 
 def solid(container: InputContainer, stream: Any) -> Iterator[Packet[Any]]:
     return (packet for packet in container.demux(stream) if packet.size)
+
+
+class Heard:
+    """Which packets of the streams beside the video an edit list lets be played."""
+
+    def __init__(self) -> None:
+        self._begun: set[int] = set()
+
+    def is_played(self, packet: Packet[Any]) -> bool:
+        """Not if an edit list cuts it out; what leads in to a stream's first is kept, decoders need it."""
+        if not packet.is_discard:
+            self._begun.add(packet.stream_index)
+            return True
+        return packet.stream_index not in self._begun or packet.stream.type == "video"

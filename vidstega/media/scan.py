@@ -19,7 +19,7 @@ from av.packet import Packet
 from vidstega import h264
 from vidstega.errors import InputError
 from vidstega.media.fields import Pairs, h264_fields, mpeg2_fields
-from vidstega.media.open import best_video, codec_name, is_cover_art, packets_of, reading, solid
+from vidstega.media.open import Heard, best_video, codec_name, is_cover_art, packets_of, reading, solid
 from vidstega.media.source import (
     DISCARD,
     HIDDEN,
@@ -91,12 +91,13 @@ def _collect(
         for other in others:
             other.discard = av.stream.Discard.all
     essence = {s.index: _Running(s) for s in others} if digest else {}
+    heard = Heard()
     for packet in packets_of(container, None if digest else stream):
         if not packet.size:
             continue
         if packet.stream_index == stream.index:
             collector.add(packet)
-        else:
+        elif heard.is_played(packet):
             essence[packet.stream_index].add(packet)
     return essence
 

@@ -23,7 +23,7 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
     if scan.codec != "h264":
         return f"the video is {scan.codec}; only H.264 has a way to store raw samples"
     if container is not None and container not in _SPLICES_INTO:
-        return f"{container} does not hold H.264"
+        return f"{container} does not hold H.264; .mkv would keep it as it is"
     if scan.sets.extra is None or len(scan.sets.sps) != 1:
         return f"the stream has {len(scan.sets.sps)} sequence parameter sets; a splice needs one"
     if len({h264.pps_id(nal) for nal in scan.sets.pps}) != len(scan.sets.pps):
