@@ -7,7 +7,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -255,8 +255,3 @@ def change(matrix: Matrix, **values: Any) -> Matrix:
     if "repeats" in given:
         given.setdefault("centre_repeats", 0)
     return make_matrix({**matrix.model_dump(mode="json"), **given})
-
-
-def payload_order(cells: Sequence[Cell]) -> list[Cell]:
-    """Smaller payloads first."""
-    return sorted(cells, key=lambda cell: cell._order[-1])

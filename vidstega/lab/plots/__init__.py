@@ -89,7 +89,7 @@ FIGURES: Mapping[str, Drawing] = {
     "memory_length": Drawing((8.5, 4.2), _one(memory_length), _any_line),
     "stages": Drawing((8.5, 4.6), _one(stages), _at("")),
     "heat_map": Drawing((8.5, 7.0), _heat_maps, _at("resolution")),
-    "memory_timelines": Drawing((8.5, 4.2), _one(memory_timelines), _at("", TIMELINES)),
+    "memory_timelines": Drawing((8.5, 4.8), _one(memory_timelines), _at("", TIMELINES)),
     "time_resolution": Drawing((8.5, 5.2), _one(time_resolution), _at("resolution", BY_RESOLUTION)),
     "speedup": Drawing((8.5, 4.0), _one(speedup), _any_speedup),
 }

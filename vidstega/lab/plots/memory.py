@@ -34,7 +34,7 @@ def memory_timelines(
     ax.set_xlim(left=0)
     ax.set(xlabel="wall time (s)", ylabel="memory of the process tree (MiB)")
     ax.set_title(f"Memory over time, {cell.id} (dotted: the peak, which samples may miss)")
-    ax.legend(loc="center right")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=2)
     return ax
 
 

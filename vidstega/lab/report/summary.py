@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -64,7 +64,7 @@ class Headline:
 
 def headline(case: Case) -> Headline | None:
     """At the place where options are weighed; None if nothing of ours succeeded there."""
-    place, arm = _told_of(case)
+    place, arm = case.place, case.arm
     time, memory = (case.value(place, arm, name) for name in ("total_time", "memory_peak_mb"))
     if time is None or memory is None:
         return None
@@ -77,13 +77,9 @@ def headline(case: Case) -> Headline | None:
     return Headline(amount(place.payload), where, plain(time), plain(memory), first, second, *carried)
 
 
-def _told_of(case: Case) -> tuple[Planned, str | None]:
-    return case.place, case.arm
-
-
 def flat(case: Case) -> bool | None:
     """Whether memory grows with length, or None."""
-    place, arm = _told_of(case)
+    place, arm = case.place, case.arm
     line = case.results.slope(place, arm) if arm else None
     return None if line is None else bool(line.flat)
 
@@ -109,9 +105,6 @@ class Support:
 
     table: Table
     legend: str
-
-
-Value = Callable[[str, str], float | None]
 
 
 def support(case: Case) -> Support | None:
