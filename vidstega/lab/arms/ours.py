@@ -37,7 +37,7 @@ def _hide(how: Mapping[str, Any], job: Job) -> Did:
     return Did(
         stages=done.seconds,
         frames=done.frames,
-        frames_coded=done.frames if done.mode == "transcode" else done.carrying,
+        frames_coded={"transcode": done.frames, "splice": done.carrying}.get(done.mode, 0),
         mode=done.mode,
         reason=done.reason,
         frames_used=done.carrying,
