@@ -137,8 +137,8 @@ def _replaced(stretches: Sequence[Stretch], packets: int) -> NDArray[np.bool_]:
 
 
 def _obstacle(scan: Scan, wish: Wish) -> str | None:
-    for number, failure in enumerate(wish.failures, 1):
-        if failure.at is None or number == _SPLICES:
+    for failure in wish.failures:
+        if failure.at is None or len(wish.failures) == _SPLICES:
             return f"a splice failed: {failure.error}"
     if obstacle := splice_obstacle(scan, wish.container):
         return obstacle
