@@ -77,8 +77,6 @@ def _embed_by(carrier: Carrier, order: Order, wish: Wish, declined: list[str]) -
             elif not carrier.plans_again or len(wish.failures) == _ATTEMPTS - 1:
                 raise failure.error from None
             else:
-                if len(wish.failures) == _ATTEMPTS - 2:  # damage everywhere: the last attempt looks for none
-                    failure.at = None
                 wish = replace(wish, failures=(*wish.failures, failure))
             shutil.rmtree(folder)
 
