@@ -153,7 +153,7 @@ def test_one_standard_input_has_one_use(cover: Path, tmp_path: Path, payload: st
 def test_one_named_pipe_has_one_use(cover: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     args = ["embed", cover, tmp_path / "s.mp4", "--payload", tmp_path / "pipe"]
-    assert "would read one input" in error(2, *args, "--key-file", tmp_path / "pipe")
+    assert "would both read" in error(2, *args, "--key-file", tmp_path / "pipe")
 
 
 @posix
