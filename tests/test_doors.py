@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import multiprocessing
@@ -525,6 +526,19 @@ def scrambled(stream: bytes) -> Iterator[bytes]:
 
 def ffmpeg(source: Path, *args: object) -> None:
     subprocess.run(["ffmpeg", "-v", "quiet", "-i", source, *map(str, args)], check=True, timeout=60)
+
+
+def test_a_folder_goes_though_a_worker_still_writes_there(tmp_path: Path) -> None:
+    def write() -> None:
+        for number in range(400):
+            with contextlib.suppress(OSError):
+                (folder / f"part-{number}").write_bytes(b"x")
+
+    with files.private_folder(tmp_path) as folder:
+        worker = threading.Thread(target=write)
+        worker.start()
+    worker.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 @posix

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,7 +77,7 @@ def _embed_by(carrier: Carrier, order: Order, wish: Wish, declined: list[str]) -
                 raise failure.error from None
             else:
                 wish = replace(wish, failures=(*wish.failures, failure))
-            shutil.rmtree(folder)
+            files.remove(folder)
 
 
 def _may_be_the_table(scan: Scan, failure: Failure) -> bool:
