@@ -524,3 +524,12 @@ def test_a_file_says_of_itself_what_it_says(spliced: Path) -> None:
     cover = scan(spliced, digest=True)
     assert kept.differences(cover, cover, copied=True) == []
     assert describe_file(cover).streams[0]["sample aspect ratio"] == 1
+
+
+def test_boxes_nested_without_end_are_left_alone(tmp_path: Path) -> None:
+    data = b""
+    for _ in range(5000):
+        data = (8 + len(data)).to_bytes(4, "big") + b"moov" + data
+    (tmp_path / "x.mp4").write_bytes(data)
+    movie = boxes.read_movie(tmp_path / "x.mp4")
+    assert movie is not None and movie.pack() == data

@@ -14,7 +14,7 @@ _HEADS = {b"stsd": 8}
 """Boxes that hold boxes after so many bytes of their own."""
 _VIDEO_ENTRY, _SOUND_ENTRY = 78, 28
 MEDIA_HEADERS = (b"vmhd", b"smhd", b"nmhd", b"sthd", b"hmhd", b"gmhd")
-_MOST_BYTES = 1 << 28
+_MOST_BYTES, _MOST_BOXES, _DEEPEST = 1 << 28, 20_000, 10
 _SOUND_VERSION = slice(8, 10)
 
 
@@ -56,27 +56,38 @@ class Box:
         self.children = [child for child in self.children if child.kind not in kinds]
 
 
-def parse(data: bytes, parent: bytes = b"moov", handler: bytes = b"") -> list[Box]:
+def parse(data: bytes) -> list[Box]:
     """The boxes that stand one after another in `data`; what makes no sense ends them."""
-    boxes, at = [], 0
-    while at + 8 <= len(data):
-        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
-        if size < 8 or at + size > len(data):
-            break
-        boxes.append(_box(kind, data[at + 8 : at + size], parent, handler))
-        if kind == b"hdlr" and parent == b"mdia":  # QuickTime has another beside the samples
-            handler = boxes[-1].data[8:12]
-        at += size
-    return boxes
+    return _Parser().boxes(data, b"", b"", 0)
 
 
-def _box(kind: bytes, body: bytes, parent: bytes, handler: bytes) -> Box:
-    own = _own_bytes(kind, body, parent, handler)
-    if own is None:
-        return Box(kind, body)
-    box = Box(kind, body[:own], parse(body[own:], kind, handler))
-    box.tail = body[own + sum(len(child.pack()) for child in box.children) :]
-    return box if box.tail in (b"", bytes(4)) else Box(kind, body)  # not boxes after all
+class _Parser:
+    """Reads boxes in boxes, not more nor deeper than any honest file has them."""
+
+    def __init__(self) -> None:
+        self._left = _MOST_BOXES
+
+    def boxes(self, data: bytes, parent: bytes, handler: bytes, depth: int) -> list[Box]:
+        """Those in a parent; a track's handler says what its sample descriptions look like."""
+        found, at = [], 0
+        while at + 8 <= len(data) and self._left:
+            size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+            if size < 8 or at + size > len(data):
+                break
+            self._left -= 1
+            found.append(self._box(kind, data[at + 8 : at + size], parent, handler, depth))
+            if kind == b"hdlr" and parent == b"mdia":  # QuickTime has another beside the samples
+                handler = found[-1].data[8:12]
+            at += size
+        return found
+
+    def _box(self, kind: bytes, body: bytes, parent: bytes, handler: bytes, depth: int) -> Box:
+        own = _own_bytes(kind, body, parent, handler)
+        if own is None or depth == _DEEPEST:
+            return Box(kind, body)
+        box = Box(kind, body[:own], self.boxes(body[own:], kind, handler, depth + 1))
+        box.tail = body[own + sum(len(child.pack()) for child in box.children) :]
+        return box if box.tail in (b"", bytes(4)) else Box(kind, body)  # not boxes after all
 
 
 def _own_bytes(kind: bytes, body: bytes, parent: bytes, handler: bytes) -> int | None:

@@ -16,7 +16,7 @@ DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 CROP_WIDTH, CROP_HEIGHT, STEREO = (0x54CC, 0x54DD), (0x54BB, 0x54AA), 0x53B8
 COLOUR, SITING = 0x55B0, (0x55B7, 0x55B8)
 _EBML, _KIND, _TIME = 0x1A45DFA3, 0x4282, 0xE7
-_MOST_BYTES = 1 << 26
+_MOST_BYTES = 1 << 22
 
 Elements = list[tuple[int, bytes]]
 """Ids and contents of elements that stand one after another."""
