@@ -35,7 +35,7 @@ import av
 import numpy as np
 
 import vidstega
-from vidstega.errors import InputError, OutputError, PayloadError, VidstegaError
+from vidstega.errors import InputError, OutputError, PayloadError, VerificationError, VidstegaError
 from vidstega.media.decode import frame_digest
 from vidstega.media.open import best_video
 from vidstega.media.scan import scan
@@ -258,10 +258,10 @@ def try_file(path: Path, extension: str, spread: str) -> str:
 
 
 def verified(path: Path, stego: Path) -> str:
-    """The mode, once every frame is compared; as a player decodes them where the source is damaged."""
+    """The mode, once every frame is compared; of a damaged source those that no damage is near."""
     try:
         return vidstega.verify(path, stego, key="k", full=True, progress=False).mode
-    except InputError:
+    except (InputError, VerificationError):
         result = vidstega.verify(path, stego, key="k", progress=False)
     before, after = sound_frames(path), sound_frames(stego)
     differ = [index for index, digest in before.items() if after.get(index) != digest]

@@ -19,11 +19,9 @@ from vidstega.results import EmbedResult
 
 PAYLOAD = b"meet at noon, and bring the other half of the map"
 SLOW = {"nat_hevc_4320p_8k24_aac.mp4", "nat_hevc10_1080p_editlist_rot90_opengop_aac.mp4"}
-SPLICED = {path.name for path in CLIPS.glob("*_h264_*") if "1frame" not in path.name}
+SPLICED = {path.name for path in CLIPS.glob("*_h264_*") if not {"1frame", "1080i"} & {*path.name.split("_")}}
 SPLICED |= {"nat_multi_2video_2audio_2subs_nasa.mp4", "nat_phone_mebx_metadata_tracks.mov"}
 NOT_YET = {
-    "nat_h264_1080i_field_pictures_camcorder.mts": "each field has a packet of its own",
-    "nat_h264_phone_slow_motion.mp4": "a splice does not read back under 7 frames of reordering",
     "nat_mvhevc_spatial_side_data.mp4": "PyAV has no name for a kind of side data",
 }
 PLAYABLE = sorted(path.name for path in CLIPS.glob("*.*") if path.suffix != ".md")

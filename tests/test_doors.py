@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import multiprocessing
@@ -153,7 +154,7 @@ def test_one_standard_input_has_one_use(cover: Path, tmp_path: Path, payload: st
 def test_one_named_pipe_has_one_use(cover: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     args = ["embed", cover, tmp_path / "s.mp4", "--payload", tmp_path / "pipe"]
-    assert "would read one input" in error(2, *args, "--key-file", tmp_path / "pipe")
+    assert "would both read" in error(2, *args, "--key-file", tmp_path / "pipe")
 
 
 @posix
@@ -525,6 +526,19 @@ def scrambled(stream: bytes) -> Iterator[bytes]:
 
 def ffmpeg(source: Path, *args: object) -> None:
     subprocess.run(["ffmpeg", "-v", "quiet", "-i", source, *map(str, args)], check=True, timeout=60)
+
+
+def test_a_folder_goes_though_a_worker_still_writes_there(tmp_path: Path) -> None:
+    def write() -> None:
+        for number in range(400):
+            with contextlib.suppress(OSError):
+                (folder / f"part-{number}").write_bytes(b"x")
+
+    with files.private_folder(tmp_path) as folder:
+        worker = threading.Thread(target=write)
+        worker.start()
+    worker.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 @posix

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -77,10 +76,8 @@ def _embed_by(carrier: Carrier, order: Order, wish: Wish, declined: list[str]) -
             elif not carrier.plans_again or len(wish.failures) == _ATTEMPTS - 1:
                 raise failure.error from None
             else:
-                if len(wish.failures) == _ATTEMPTS - 2:  # damage everywhere: the last attempt looks for none
-                    failure.at = None
                 wish = replace(wish, failures=(*wish.failures, failure))
-            shutil.rmtree(folder)
+            files.remove(folder)
 
 
 def _may_be_the_table(scan: Scan, failure: Failure) -> bool:

@@ -59,7 +59,7 @@ def embed(
     compress : deflate what becomes smaller by it
     n_jobs : workers; which kind is joblib's business (``joblib.parallel_config``), threads by default
     verify : read the result back and compare before it appears; "full" compares every frame
-    overwrite : replace an existing output
+    overwrite : replace an existing file; nothing else is ever replaced
     progress : None shows bars on a terminal, True and False force, a callable gets (stage, done, total)
 
     Raises

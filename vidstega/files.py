@@ -25,6 +25,7 @@ _MARGIN_BYTES = 1 << 20
 _PIECE = 1 << 20
 _PREFIX = ".vidstega-"
 _OLD_S = 24 * 3600
+_TRIES = 40
 _KINDS = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFCHR: "a character device",
@@ -236,7 +237,7 @@ def private_folder(beside: Path | None) -> Iterator[Path]:
     try:
         yield made
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        remove(made)
         if lock is not None:
             os.close(lock)
 
@@ -250,6 +251,15 @@ def copy_of(source: Path, target: Path) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise OutputError(f"{target.name} cannot be written: {error.strerror}") from None
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, though a worker that was told to stop may be writing there for a moment yet."""
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def _remove_litter(folder: Path) -> None:

@@ -84,16 +84,17 @@ def drained(spool: Path, found: Found) -> seal.Unsealer | Opened:
 
 
 def locate_in_the_second(before: Scan, after: Scan, key: Key, method: How | None) -> tuple[Carrier, Found]:
-    carriers.to_search(method)  # an unknown one is said first
-    if before.path.samefile(after.path):
-        raise InputError(f"{after.path} is given as the cover and as the stego; give two files")
+    """`locate` in the stego of two videos; PayloadError says so if it is the cover that carries."""
     try:
-        return locate(after, key, method)
+        located = locate(after, key, method)
     except PayloadError:
-        if not _carries(before, key, method):
+        if before.path.samefile(after.path) or not _carries(before, key, method):
             raise
         text = f"{before.path} carries a payload and {after.path} none; give the cover first, then the stego"
         raise PayloadError(text) from None
+    if before.path.samefile(after.path):
+        raise InputError(f"{after.path} is given as the cover and as the stego; give two files")
+    return located
 
 
 def _carries(scan: Scan, key: Key, method: How | None) -> bool:

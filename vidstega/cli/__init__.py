@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from vidstega.cli.parser import EXTRAS, make_parser
-from vidstega.cli.streams import one_line, plain_streams, plain_warnings, signals_unwind
+from vidstega.cli.streams import STDOUT, one_line, plain_streams, plain_warnings, signals_unwind
 from vidstega.errors import ParameterError, VidstegaError
 
 _BROKEN_PIPE = 141  # 128 + SIGPIPE, what a shell reports for programs that do not catch it
@@ -39,7 +39,7 @@ def _fail(error: BaseException, words: Sequence[str]) -> int:
     """Say on one line what went wrong, and give the exit code."""
     if isinstance(error, OSError):
         _discard_stdout()
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError) and error.filename == STDOUT:
         return _BROKEN_PIPE
     text, code = _explained(error, words)
     with suppress(OSError, ValueError):

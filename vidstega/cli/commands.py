@@ -112,8 +112,9 @@ def _check_inputs(named: dict[str, str | None]) -> None:
     for argument, name in named.items():
         once = None if name is None else _read_once(name)
         if once is not None and seen.setdefault(once, argument) != argument:
+            what = "standard input" if name in _STDIN else name
             raise ParameterError(
-                f"{seen[once]} and {argument} would read one input, {name}; give one of them a file"
+                f"{seen[once]} and {argument} would both read {what}; give one of them a file"
             )
 
 

@@ -80,13 +80,13 @@ def _add_embed(commands: Any) -> None:
 
 
 def _add_checks(group: Any) -> None:
+    constant = {"dest": "verify", "action": "store_const", "default": True}
     for flag, value, text in (
         ("--verify", True, "read the result back before it appears (default)"),
         ("--no-verify", False, "do not read it back"),
         ("--full-verify", "full", "read it back and compare every frame"),
     ):
-        constant = {"dest": "verify", "action": "store_const", "const": value, "default": True}
-        group.add_argument(flag, help=text, **constant)
+        group.add_argument(flag, const=value, help=text, **constant)
 
 
 def _add_extract(commands: Any) -> None:

@@ -16,6 +16,9 @@ from typing import Any, BinaryIO
 from vidstega import files
 from vidstega.errors import InputError, OutputError
 
+STDOUT = "standard output"
+"""What errors call it."""
+
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
@@ -44,7 +47,7 @@ def say(text: str) -> None:
 def pour(finished: Path) -> None:
     """Write a file to standard output, all of it or an error."""
     _check_stdout()
-    files.pour(finished, sys.stdout.buffer, "standard output")
+    files.pour(finished, sys.stdout.buffer, STDOUT)
 
 
 def _check_stdout() -> None:
@@ -113,7 +116,7 @@ class _Whole(io.RawIOBase):
                 done += written
         except OSError as error:
             if not done:  # the next call says it
-                raise OSError(error.errno, error.strerror, "standard output") from None
+                raise OSError(error.errno, error.strerror, STDOUT) from None
         return done
 
     def writable(self) -> bool:

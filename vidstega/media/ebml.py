@@ -13,6 +13,7 @@ NUMBER, UID, TYPE, NAME, CODEC, PRIVATE, VIDEO = 0xD7, 0x73C5, 0x83, 0x536E, 0x8
 AUDIO, RATE, CHANNELS, BITS = 0xE1, 0xB5, 0x9F, 0x6264
 ENCODINGS = 0x6D80
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
+CROP_WIDTH, CROP_HEIGHT, STEREO = (0x54CC, 0x54DD), (0x54BB, 0x54AA), 0x53B8
 COLOUR, SITING = 0x55B0, (0x55B7, 0x55B8)
 _EBML, _KIND, _TIME = 0x1A45DFA3, 0x4282, 0xE7
 _MOST_BYTES = 1 << 26
@@ -137,7 +138,7 @@ def _width(first: int) -> int:
 
 def _size_at(data: bytes, at: int) -> tuple[int, int | None]:
     """Where the content after a size starts, and the size; None if it is not known."""
-    width = _width(data[at])
+    width = _width(data[at]) if at < len(data) else 9
     value = int.from_bytes(data[at : at + width], "big") & (1 << 7 * width) - 1
     return at + width, None if width > 8 or value == (1 << 7 * width) - 1 else value
 

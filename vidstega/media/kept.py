@@ -121,7 +121,7 @@ def _moved(cover: Scan, stego: Scan, index: int, there: int) -> Iterator[str]:
         ("starts", "ends"), cover.extents[index], stego.extents[there], strict=True
     ):
         later = float((after - _start(stego)) - (before - _start(cover)))
-        if abs(later) > _SLACK_S:
+        if abs(later) > (_SLACK_S if what == "starts" else _DURATION_SLACK_S):  # PCM is cut up anew
             yield f"it {what} {later:+.3f} s later than it did, as seen from the video"
 
 

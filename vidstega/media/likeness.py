@@ -79,7 +79,11 @@ def _header(muxer: str, add: Callable[[OutputContainer], Any]) -> bytes:
 
 def _track_of(header: bytes) -> Box | None:
     movie = boxes.parse_movie(header)
-    return None if movie is None else next(iter(boxes.tracks(movie)), None)
+    track = None if movie is None else next(iter(boxes.tracks(movie)), None)
+    for entry in [] if track is None else boxes.sample_entries(track):
+        if entry.get(b"st3d") or entry.get(b"sv3d"):
+            entry.drop(b"vexu")  # which says the same again
+    return track
 
 
 def as_acm(stream: Any) -> ebml.Elements:

@@ -64,7 +64,14 @@ def _mend_track(track: Box, added: Added, like: Box, same_kind: bool) -> None:
     kinds = besides_coding(like) if added.role == "coded" else besides_coding(like) + _OF_COPIES
     wanted = [kind for kind in kinds if same_kind or kind != b"colr"]
     for entry, model in zip(boxes.sample_entries(track), boxes.sample_entries(like), strict=False):
+        _choose_stereo(entry, model)
         _add(entry, [box for box in model.children if box.kind in wanted])
+
+
+def _choose_stereo(entry: Box, model: Box) -> None:
+    """Of the two ways to tell stereo libav writes both, but reads no file that has both."""
+    if model.get(b"st3d") or model.get(b"sv3d") or not model.get(b"vexu"):
+        entry.drop(b"vexu")
 
 
 def _end_as(track: Box, movie: Box, like: Box, source: Box) -> None:
@@ -128,6 +135,10 @@ def _add_user_data(movie: Box, source: Box) -> None:
         movie.put(kept)
 
 
+_SIDE_BY_SIDE, _TOP_AND_BOTTOM = (1, 8, 9, 11), (2, 3, 6, 7)
+"""Ways to put two eyes' pictures into one, by Matroska's numbers."""
+
+
 # -- Matroska -------------------------------------------------------------------------------------------
 
 
@@ -155,8 +166,17 @@ def _mended(entry: ebml.Elements, one: Added) -> ebml.Elements:
 
 
 def _shaped(video: ebml.Elements, one: Added) -> ebml.Elements:
-    """The description of a picture with the size it is shown at."""
-    width, height = one.size
-    shown = [(ebml.DISPLAY_WIDTH, round(width * (one.aspect or 1))), (ebml.DISPLAY_HEIGHT, height)]
+    """The description of a picture with the size it is shown at: what is left of it by a crop, of one eye."""
+    told = {name: int.from_bytes(content, "big") for name, content in video if len(content) < 9}
+    width, height = (
+        size - sum(told.get(name, 0) for name in sides)
+        for size, sides in zip(one.size, (ebml.CROP_WIDTH, ebml.CROP_HEIGHT), strict=True)
+    )
+    mode = told.get(ebml.STEREO, 0)
+    across, down = 2 if mode in _SIDE_BY_SIDE else 1, 2 if mode in _TOP_AND_BOTTOM else 1
+    shown = (
+        (ebml.DISPLAY_WIDTH, round(width * (one.aspect or 1) / across)),
+        (ebml.DISPLAY_HEIGHT, height // down),
+    )
     kept = ebml.without(video, ebml.DISPLAY_WIDTH, ebml.DISPLAY_HEIGHT, ebml.DISPLAY_UNIT)
     return kept + [(name, ebml.number(value)) for name, value in shown]

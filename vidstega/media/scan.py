@@ -236,10 +236,12 @@ class _Collector:
 
     def _completes(self, data: bytes) -> bool:
         """Whether a packet is but the second field of a picture, and so shows nothing of its own."""
-        sps = h264.parse_sps(next(reversed(self._sps))) if self._sps else None
-        if sps is None or sps.frame_mbs_only:
-            return False
-        return self._pairs.completed_by(h264_fields(data, self._length_size, sps))
+        with suppress(InputError):  # a damaged header pairs nothing
+            sps = h264.parse_sps(next(reversed(self._sps))) if self._sps else None
+            if sps is None or sps.frame_mbs_only:
+                return False
+            return self._pairs.completed_by(h264_fields(data, self._length_size, sps))
+        return False
 
 
 class _Running:

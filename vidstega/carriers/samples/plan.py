@@ -33,6 +33,7 @@ from vidstega.media.segments import Span, segments
 from vidstega.media.source import Scan
 from vidstega.media.times import NEEDS_EACH_ITS_OWN, told_apart
 
+_SPLICES = 3  # that are tried where one meets damage; then all is coded anew
 SEGMENT_FRAMES = 24
 """A segment of a transcode is at least so long, if the key frames allow."""
 
@@ -137,7 +138,7 @@ def _replaced(stretches: Sequence[Stretch], packets: int) -> NDArray[np.bool_]:
 
 def _obstacle(scan: Scan, wish: Wish) -> str | None:
     for failure in wish.failures:
-        if failure.at is None:
+        if failure.at is None or len(wish.failures) == _SPLICES:
             return f"a splice failed: {failure.error}"
     if obstacle := splice_obstacle(scan, wish.container):
         return obstacle
