@@ -63,7 +63,7 @@ def to_search(method: str | Method | Carrier | None = None) -> list[Carrier]:
     if method is not None and method != AUTO:
         return [get(method)]
     by_family = {carrier.family: carrier for carrier in [*_all().values(), *reversed(automatic())]}
-    return sorted(by_family.values(), key=_order)
+    return sorted((carrier for carrier in by_family.values() if carrier.searched), key=_order)
 
 
 def _order(carrier: Carrier) -> tuple[bool, int]:

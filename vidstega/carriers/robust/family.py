@@ -40,6 +40,8 @@ class Robust(Carrier):
 
     family = "robust"
     method = "robust"
+    searched = False  # looking for it takes many seconds
+    spreads = ("all",)
 
     def room(self, scan: Scan, spread: Spread) -> Room:
         """See `Carrier.room`: what the finest cells take; how much of it survives is found by trying."""
