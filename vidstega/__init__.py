@@ -4,6 +4,7 @@ from vidstega.ask import capacity, estimate, frames, probe
 from vidstega.engine import embed, extract, verify
 from vidstega.errors import VidstegaError
 from vidstega.methods import Method
+from vidstega.survival import survive
 
 __version__ = "0.2.0"
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "extract",
     "frames",
     "probe",
+    "survive",
     "verify",
 ]

@@ -25,8 +25,6 @@ from vidstega.seal.short import OVERHEAD_BYTES
 PathLike = str | os.PathLike[str]
 How = str | Method | Carrier
 
-_SPREADS: tuple[Spread, ...] = ("fewest", 0.5, 0.1, "all")
-
 
 def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
     """How much a cover takes, by method and spread; families that it is nothing for are left out.
@@ -41,7 +39,7 @@ def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
     rows: list[CapacityRow] = []
     for carrier in map(carriers.get, asked):
         try:
-            rows += [_row(scan, carrier, spread) for spread in _SPREADS]
+            rows += [_row(scan, carrier, spread) for spread in carrier.spreads]
         except (CapacityError, UnsupportedError) as error:
             refusal = error
     if refusal is not None and not rows:

@@ -11,11 +11,12 @@ from importlib.metadata import entry_points
 
 from vidstega import methods
 from vidstega.carriers.base import Carrier
+from vidstega.carriers.robust.family import Robust
 from vidstega.carriers.samples import Samples
 from vidstega.errors import ParameterError
 from vidstega.methods import Method
 
-__all__ = ["AUTO", "Carrier", "Samples", "automatic", "get", "names", "register", "to_search"]
+__all__ = ["AUTO", "Carrier", "Robust", "Samples", "automatic", "get", "names", "register", "to_search"]
 
 AUTO = "auto"
 """The method that stands for the quietest family that holds the message."""
@@ -62,7 +63,7 @@ def to_search(method: str | Method | Carrier | None = None) -> list[Carrier]:
     if method is not None and method != AUTO:
         return [get(method)]
     by_family = {carrier.family: carrier for carrier in [*_all().values(), *reversed(automatic())]}
-    return sorted(by_family.values(), key=_order)
+    return sorted((carrier for carrier in by_family.values() if carrier.searched), key=_order)
 
 
 def _order(carrier: Carrier) -> tuple[bool, int]:
@@ -72,7 +73,7 @@ def _order(carrier: Carrier) -> tuple[bool, int]:
 
 def _all() -> dict[str, Carrier]:
     samples = {name: Samples(methods.get(name)) for name in methods.names()}
-    return samples | _plugged_in() | _ADDED
+    return samples | {"robust": Robust()} | _plugged_in() | _ADDED
 
 
 @lru_cache

@@ -152,6 +152,10 @@ class Carrier(ABC):
     """Name of the method, which a user may ask for."""
     loudness: int | None = None
     """Where ``method="auto"`` tries it: quietest first. None: only if it is asked for by name."""
+    searched: bool = True
+    """Whether a message of this family is looked for where no method is named."""
+    spreads: tuple[Spread, ...] = ("fewest", 0.5, 0.1, "all")
+    """What `capacity` has rows for."""
     plans_again: bool = False
     """Whether `plan` looks at what failed before, and so may be asked again."""
 

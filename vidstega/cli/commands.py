@@ -15,6 +15,7 @@ from typing import Any
 
 import vidstega
 from vidstega import files
+from vidstega.carriers import Robust
 from vidstega.cli.key import find_key
 from vidstega.cli.streams import can_print, pour, say, standard_input
 from vidstega.errors import OutputError, ParameterError
@@ -28,7 +29,7 @@ def embed(args: argparse.Namespace) -> int:
     _check_inputs({"COVER": args.cover, "--payload": args.payload, "--key-file": args.key_file})
     _check_not_the_key(args.stego, args.key_file)
     payload = args.payload if args.message is None else os.fsencode(args.message)
-    layout = {"method": args.method, "spread": args.spread, "compress": args.compress}
+    layout = {"method": _method(args), "spread": args.spread, "compress": args.compress}
     result = vidstega.embed(
         args.cover,
         args.stego,
@@ -43,11 +44,20 @@ def embed(args: argparse.Namespace) -> int:
     return 0
 
 
+def _method(args: argparse.Namespace) -> str | Robust:
+    """The method, with its knobs."""
+    knobs = {"survive": args.survive, "psnr_db": args.psnr}
+    given = {name: value for name, value in knobs.items() if value is not None}
+    if given and args.method != Robust.method:
+        raise ParameterError("--survive and --psnr are knobs of --method robust; add it or leave them out")
+    return Robust(**given) if given else str(args.method)
+
+
 def extract(args: argparse.Namespace) -> int:
     """Get a payload back."""
     _check_inputs({"STEGO": args.stego, "--key-file": args.key_file})
     _check_not_the_key(args.out, args.key_file)
-    how = {"deep": args.deep, **_work(args)}
+    how = {"deep": args.deep, "method": args.method, **_work(args)}
     if args.out in _STDOUT:
         _extract_to_stdout(args, how)
         return 0
@@ -67,6 +77,15 @@ def _extract_to_stdout(args: argparse.Namespace, how: dict[str, Any]) -> None:
     with files.private_folder(None) as folder:
         vidstega.extract(args.stego, key=key, out=folder / "payload", **how)
         pour(folder / "payload")
+
+
+def survive(args: argparse.Namespace) -> int:
+    """Send a stego through channels and show what comes back."""
+    progress = False if args.quiet else None
+    key = find_key(args.key_file)
+    how = {"method": args.method, "through": args.through, "progress": progress}
+    _show(args, vidstega.survive(args.stego, key=key, **how))
+    return 0
 
 
 def capacity(args: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import vidstega
 from vidstega import carriers
 from vidstega.carriers import AUTO
 from vidstega.carriers.base import Spread, check_spread
+from vidstega.channels import CHANNELS
 from vidstega.cli import commands as run
 from vidstega.cli.key import VARIABLE
 from vidstega.cli.streams import say
@@ -42,7 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     version = f"vidstega {vidstega.__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for add in (_add_embed, _add_extract, _add_capacity, _add_probe, _add_verify):
+    for add in (_add_embed, _add_extract, _add_capacity, _add_probe, _add_verify, _add_survive):
         add(commands)
     for name in _PLUG_INS:
         _plug_in(name, commands)
@@ -73,6 +74,10 @@ def _add_embed(commands: Any) -> None:
     share = "as few frames as it needs (default), all frames, or so many bits per luma sample at the most"
     choices = "fewest|all|ALPHA"
     parser.add_argument("--spread", type=_spread, metavar=choices, default="fewest", help=share)
+    survive = "with --method robust: the channel that the message has to come through (default: 480p)"
+    parser.add_argument("--survive", metavar="CHANNEL", help=survive)
+    psnr = "with --method robust: decibels of the embedding, 40 to 60, instead of trying what it takes"
+    parser.add_argument("--psnr", type=float, metavar="DB", help=psnr)
     parser.add_argument("--no-compress", dest="compress", action="store_false", help="seal it as it is")
     _add_checks(parser.add_mutually_exclusive_group())
     _add_work(parser)
@@ -95,6 +100,7 @@ def _add_extract(commands: Any) -> None:
     out = "file, pipe or device to write once all of it is proved; - is standard output"
     parser.add_argument("--out", metavar="FILE", required=True, help=out)
     parser.add_argument("--deep", action="store_true", help="try every key frame: the video was cut since")
+    parser.add_argument("--method", metavar="NAME", help="only for robust, which is not looked for unasked")
     _add_work(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it is a file")
 
@@ -115,6 +121,17 @@ def _add_verify(commands: Any) -> None:
     parser.add_argument("stego", metavar="STEGO", help="the video that carries")
     parser.add_argument("--full", action="store_true", help="decode both and compare every frame")
     _add_work(parser)
+
+
+def _add_survive(commands: Any) -> None:
+    parser = _command(
+        commands, "survive", run.survive, "what a stego survives, tried by coding it again", key=True
+    )
+    parser.add_argument("stego", metavar="STEGO", help="video that carries it")
+    parser.add_argument("--method", metavar="NAME", help="how it was hidden, if by robust")
+    names = f"channels to try, of {', '.join(CHANNELS)} (default: all)"
+    parser.add_argument("--through", metavar="NAME,...", type=lambda text: text.split(","), help=names)
+    parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _command(commands: Any, name: str, run: Any, text: str, *, key: bool = False) -> argparse.ArgumentParser:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
+import av
 import av.codec.context
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -139,3 +141,38 @@ def _bare(frame: VideoFrame) -> VideoFrame:
     for ours, theirs in zip(planes(bare), planes(frame), strict=True):
         ours[...] = theirs
     return bare
+
+
+def lossy_for(
+    pix_fmt: str, size: tuple[int, int], container: str, crf: float, preset: str
+) -> tuple[str, Lossless]:
+    """How this pixel format is coded with losses into this container, by x264 at a constant quality.
+
+    Raises
+    ------
+    UnsupportedError
+        Naming what can carry it.
+    """
+    if pix_fmt not in _H264_8 | _H264_10 or not _divides(pix_fmt, size):
+        raise UnsupportedError(
+            f"{size[0]}x{size[1]} {pix_fmt} cannot be coded by x264; convert it to yuv420p"
+        )
+    if container not in ("mp4", "mov", "matroska", "mpegts", "flv"):
+        raise UnsupportedError(f"{container} does not hold H.264; use .mp4, .mov or .mkv")
+    settings = (("preset", preset), ("crf", f"{crf:g}"), ("x264-params", "bframes=0:threads=1"))
+    return container, Lossless("libx264", settings)
+
+
+def code_frames(source: Source, codec: Lossless, frames: Iterable[VideoFrame], target: Path) -> None:
+    """Code frames into a new Matroska file with nothing else in it, with their times."""
+    with av.open(str(target), "w", format="matroska") as output:
+        stream: Any = output.add_stream(codec.codec, rate=source.rate)
+        configure(stream.codec_context, source, codec)
+        stream.time_base = stream.codec_context.time_base = source.time_base
+        first: int | None = None
+        for frame in frames:
+            at = frame.pts or 0
+            first = at if first is None else first
+            frame.pict_type, frame.pts, frame.time_base = 0, at - first, source.time_base
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))

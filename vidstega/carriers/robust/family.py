@@ -1,0 +1,122 @@
+"""The family: all frames coded anew with losses, carrying what survives to be coded again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vidstega.carriers.base import Carrier, Found, Plan, Room, Spread, Wish, Written
+from vidstega.errors import CapacityError, PayloadError, UnsupportedError
+from vidstega.media.coders import Encoding
+from vidstega.media.compare import Promise
+from vidstega.media.encode import lossy_for
+from vidstega.media.source import Scan
+from vidstega.pool import Work
+from vidstega.seal import Key, Sealed
+from vidstega.seal.short import TAG_BYTES
+
+_MISSING = "method robust needs numba, which cannot be imported here"
+
+
+@dataclass(frozen=True)
+class Robust(Carrier):
+    """A message that survives an upload.
+
+    Parameters
+    ----------
+    survive : name of a channel (see `vidstega.channels`) that the message has to come through with a margin
+    psnr_db : luma PSNR of the embedding, 40 (loud) to 60, instead of trying what `survive` takes
+    crf, preset : of the x264 encoder that codes all frames anew
+    label : a name for the video, which a reader has to give as well; one key and label on many videos put
+        the same dither into all of them
+    """
+
+    survive: str = "480p"
+    psnr_db: float | None = None
+    crf: float = 17
+    preset: str = "medium"
+    label: str = ""
+
+    family = "robust"
+    method = "robust"
+    searched = False  # looking for it takes many seconds
+    spreads = ("all",)
+
+    def room(self, scan: Scan, spread: Spread) -> Room:
+        """See `Carrier.room`: what the finest cells take; how much of it survives is found by trying."""
+        timeline = _work().Timeline.of(scan)
+        most = timeline.most_bytes(scan.size)
+        return Room(len(scan.pts), most // max(1, len(scan.pts)), most, short=True)
+
+    def most_bytes(self, scan: Scan, spread: Spread) -> int:
+        """See `Carrier.most_bytes`."""
+        return scan.size[0] * scan.size[1] * len(scan.pts) // 256
+
+    def plan(self, scan: Scan, wish: Wish) -> Plan:
+        """See `Carrier.plan`."""
+        from vidstega.channels import named
+
+        named(self.survive)
+        room = self.room(scan, wish.spread)
+        if wish.short_bytes is None or wish.short_bytes > room.sealed_bytes:
+            said = "more than 1,000,000" if wish.short_bytes is None else f"{wish.short_bytes - TAG_BYTES:,}"
+            raise CapacityError(
+                f"the payload takes {said} bytes, robust holds {room.payload_bytes:,} at the most in this "
+                "video; use a longer or larger video, or a method that does not have to survive"
+            )
+        frames, everywhere = len(scan.pts), _all_frames(scan)
+        recipe = Encoding(*lossy_for(scan.source.pix_fmt, scan.size, wish.container, self.crf, self.preset))
+        return RobustPlan(
+            mode="recode",
+            reason=f"all is coded anew, with losses, so that the message survives {self.survive}",
+            frames=frames,
+            carrying=frames,
+            alpha=8 * wish.short_bytes / (frames * scan.size[0] * scan.size[1]),
+            stream_bytes=wish.short_bytes,
+            promise=everywhere,
+            coded=frames,
+            new_bytes=scan.path.stat().st_size,
+            least_bytes=0,
+            recipe=recipe,
+        )
+
+    def write(self, scan: Scan, plan: Any, sealed: Sealed, target: Path, work: Work) -> Written:
+        """See `Carrier.write`."""
+        done: Written = _work().write(self, scan, plan, sealed, target, work)
+        return done
+
+    def locate(self, scan: Scan, key: Key, *, deep: bool = False) -> Found:
+        """See `Carrier.locate`: finding it is reading it."""
+        try:
+            payload = _work().read(scan, key, self.label, deep=deep).message
+        except UnsupportedError:
+            raise PayloadError from None
+        if payload is None:
+            raise PayloadError
+        return Found(method=self.method, carrying=len(scan.pts), payload=payload)
+
+    def promise(self, cover: Scan, stego: Scan, found: Found) -> tuple[str, Promise]:
+        """See `Carrier.promise`: times and other streams; no frame is as it was."""
+        return "recode", _all_frames(stego)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobustPlan(Plan):
+    """Nothing is decided beyond how frames are coded; how strong is found by trying."""
+
+    recipe: Any
+
+
+def _all_frames(scan: Scan) -> Promise:
+    import numpy as np
+
+    return Promise(None, np.ones(len(scan.pts), bool), luma_only=False)
+
+
+def _work() -> Any:
+    try:
+        from vidstega.carriers.robust import files
+    except ImportError:
+        raise UnsupportedError(_MISSING) from None
+    return files
