@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 
+from vidstega import channels
 from vidstega.carriers.robust.grid import Picture, active_picture
 from vidstega.carriers.robust.levels import LEVELS, Level, level_for, step_of
 from vidstega.carriers.robust.read import Reader, Reading, grids
@@ -47,16 +48,14 @@ class Clip:
 
     def _packets(self) -> Iterator[Any]:
         with av.open(str(self.path)) as container:
-            for packet in container.demux(container.streams.video[0]):
-                if packet.size and not packet.is_discard:
-                    yield packet
+            packets = container.demux(container.streams.video[0])
+            yield from (packet for packet in packets if packet.size and not packet.is_discard)
 
     def frames(self) -> Iterator[tuple[Any, float, float]]:
         with av.open(str(self.path)) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
-            for frame, start, end in zip(container.decode(stream), self.times, self.ends, strict=False):
-                yield frame, start, end
+            yield from zip(container.decode(stream), self.times, self.ends, strict=False)
 
     def picture(self) -> Picture:
         every = max(1, len(self.times) // 8)
@@ -102,10 +101,9 @@ def embed(
     grid = level.grid(picture, cover.aspect)
     slot_s = level.slot_s(cover.frame_s)
     slots = int(np.ceil(cover.duration_s / slot_s - 1e-6))
-    segment = Segment(
-        grid, Message(keys.carrier, level, grid.shape, sealed), step_of(db), slot_s, range(slots),
-        Levels(cover.depth, cover.full), more=False,
-    )  # fmt: skip
+    laid_out = Message(keys.carrier, level, grid.shape, sealed)
+    levels = Levels(cover.depth, cover.full)
+    segment = Segment(grid, laid_out, step_of(db), slot_s, range(slots), levels, more=False)
     t0 = time.perf_counter()
     for frame, start, end in cover.frames():
         segment.project(planes(frame)[0], start, end)
@@ -124,9 +122,14 @@ def embed(
     encode(cover, out, change, **lossy)
     top = (1 << cover.depth) - 1
     return {
-        "level": str(level), "sealed": size, "psnr": 10 * np.log10(top**2 * count / max(squares, 1e-9)),
-        "project_s": t1 - t0, "add_s": in_add, "encode_s": time.perf_counter() - t1, "bytes": out.stat().st_size,
-    }  # fmt: skip
+        "level": str(level),
+        "sealed": size,
+        "psnr": float(10 * np.log10(top**2 * count / max(squares, 1e-9))),
+        "project_s": t1 - t0,
+        "add_s": in_add,
+        "encode_s": time.perf_counter() - t1,
+        "bytes": out.stat().st_size,
+    }
 
 
 def read(path: Path, key: str, deep: bool = False, whole: bool = True) -> tuple[Reading, float]:
@@ -144,8 +147,6 @@ def read(path: Path, key: str, deep: bool = False, whole: bool = True) -> tuple[
 
 
 def main() -> None:
-    from vidstega import channels
-
     parser = argparse.ArgumentParser()
     parser.add_argument("clip", type=Path)
     parser.add_argument("--bytes", type=int, default=32)
@@ -176,9 +177,10 @@ def main() -> None:
                 channels.named(name).run(stego, there)
             found, seconds = read(there, key, args.deep)
             verdict = "exact" if found.message == message else "lost" if found.message is None else "WRONG"
+            size = f"{there.stat().st_size:,} bytes"
             print(
-                f"  {name or 'stego':14} {verdict:5} m {found.margin:5.2f} cos {found.cosine:.2f} {seconds:5.2f} s "
-                f"{there.stat().st_size:,} bytes, {found.lock}",
+                f"  {name or 'stego':14} {verdict:5} m {found.margin:5.2f} cos {found.cosine:.2f} "
+                f"{seconds:5.2f} s {size}, {found.lock}",
                 flush=True,
             )
             if name:

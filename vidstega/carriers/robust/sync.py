@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from vidstega._jit import njit
 from vidstega.carriers.robust.grid import Cells, Grid
 from vidstega.carriers.robust.keyed import places, slot_key
-from vidstega.carriers.robust.levels import LEVELS, LOUD_DB, STEPS_DB, STRENGTHS_DB, Level, step_of
+from vidstega.carriers.robust.levels import ASKED_DB, LEVELS, LOUD_DB, STRENGTHS_DB, Level, step_of
 
 FALSE_ALARM = 1e-3
 """Probability that a video without this message is taken for one with it, until the seal says no."""
@@ -30,8 +30,10 @@ _PHASES = 6
 """Steps in time for each frame."""
 _MOST_PILOTS = 3_000
 """Pilots that are looked at for one hypothesis: more say nothing new."""
-_FEW_PILOTS = 600
+_FEW_PILOTS = 400
+_FOLLOWED = 100
 _MOST_FIRSTS = 12_000
+_UNLIKELY_TRIM_S = 20.0
 _LAST_CHANCE = 0.05
 _GAINS = tuple(
     base * GAIN_STEP**i
@@ -131,32 +133,41 @@ def search(
     It starts with what is likely and stops when that is enough, so that an untouched video is found in
     a few milliseconds. A wrong key takes all of it: some seconds, whatever the length of the video.
     """
-    best, tried = None, 0
+    best, most, tried = None, 0.0, 0
     for hypotheses in _stages(tracks, trim_s, final):
-        for found, count in (hypothesis.score(key) for hypothesis in hypotheses):
+        for hypothesis in hypotheses:
+            found, count = hypothesis.score(key)
             tried += count
-            if found is not None and (best is None or found.score > best.score):
-                best = found
-        if best is not None and best.score**2 > math.log(tried / FALSE_ALARM):
+            if found is not None and found.score**2 - hypothesis.handicap > most:
+                best, most = found, found.score**2 - hypothesis.handicap
+        if best is not None and most > math.log(tried / FALSE_ALARM):
             return _refined(best, tracks, key, tried)
-    if ended and best is not None and best.score**2 > math.log(tried / _LAST_CHANCE):
+    if ended and best is not None and most > math.log(tried / _LAST_CHANCE):
         return _refined(best, tracks, key, tried)
     return None
 
 
 def _stages(tracks: Sequence[Track], trim_s: float, final: bool) -> Iterator[list[_Hypotheses]]:
-    """Lists of hypotheses, the likely ones first."""
+    """Lists of hypotheses, the likely ones first.
+
+    Steps are not stages: a wrong one sees a shadow of a strong mark, which the right one has to outdo.
+    """
     fits = [(track, level) for track in tracks for level in LEVELS if track.fits(level)]
     usual = tuple(step_of(db) for db in _USUAL_DB)
-    other = tuple(step_of(db) for db in STEPS_DB)
+    asked = tuple(step_of(db) for db in ASKED_DB)
     gains = tuple(step * gain for step in usual for gain in _GAINS)
+    least_s = min(trim_s, _UNLIKELY_TRIM_S)
     for anywhere in (False, True) if final else (False,):
-        for steps, most in ((usual, _MOST_PILOTS), ((*other, *gains), _FEW_PILOTS)):
-            yield [
-                _Hypotheses(track, level, steps, anywhere, trim_s, most)
-                for track, level in fits
-                if track.likely or steps is usual
-            ]
+        yield [
+            _Hypotheses(track, level, steps, anywhere, trim_s if track.likely else least_s, most, handicap)
+            for steps, most, handicap in (
+                (usual, _MOST_PILOTS, 0.0),
+                (asked, _FEW_PILOTS, UNUSUAL / 2),
+                (gains, _FEW_PILOTS, UNUSUAL),
+            )
+            for track, level in fits
+            if track.likely or steps is usual
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +180,12 @@ class _Hypotheses:
     anywhere: bool
     trim_s: float
     most: int
+    handicap: float = 0.0
 
     def score(self, key: bytes) -> tuple[Lock | None, int]:
         """The best of them and how many there were."""
         track, slot_s = self.track, self.level.slot_s(self.track.frame_s)
-        fine = track.frame_s / _PHASES
+        fine = track.frame_s / (_PHASES if self.most > _FEW_PILOTS else _PHASES // 2)
         phases = np.arange(0, slot_s - fine / 2 if self.anywhere else 1.01 * track.frame_s, fine)
         pilots = _Pilots.of(track, key, self.level, phases, self.most)
         if not pilots.means.shape[1]:
@@ -295,14 +307,20 @@ class Follower:
     """Follows brightness and contrast slot by slot: what a dark scene leaves open, a bright one tells."""
 
     def __init__(self, step: float) -> None:
-        self._steps = step * np.array([1.0, *(1.001**i for i in range(-45, 46) if i)])
+        fine = 1.001 ** np.arange(-45, 46)
+        usual = np.outer([step, *(step_of(db) for db in _USUAL_DB)], fine).ravel()
+        self._steps = np.array([step, *(step_of(db) for db in ASKED_DB), *usual])
         self._sums = np.zeros(len(self._steps), np.complex128)
         self.step, self.offset = step, 0.0
         """In grey levels; and by how much the video has become brighter, in steps."""
 
     def learn(self, means: NDArray[np.float64], dither: NDArray[np.float32]) -> None:
         """Take in a slot's pilots."""
-        self._sums += np.exp(2j * math.pi * (means / self._steps[:, None] - dither)).sum(axis=1)
+        means, dither = means[:_FOLLOWED], dither[:_FOLLOWED]
+        turns = means / self._steps[:, None] - dither
+        self._sums += np.exp(np.complex64(2j * math.pi) * (turns - np.floor(turns)).astype(np.float32)).sum(
+            axis=1
+        )
         self._count += len(means)
         evidence = np.abs(self._sums) ** 2 / self._count
         evidence[1:] -= UNUSUAL
