@@ -223,6 +223,30 @@ def test_contrast_that_shows_only_after_a_dark_scene_is_followed(cover):
     assert found.cosine > 0.8
 
 
+def test_brightness_that_differs_from_scene_to_scene_is_followed(stego):
+    shifts = np.random.default_rng(4).integers(-4, 5, 20)
+    changed = [
+        (np.clip(plane.astype(int) + shifts[int(start / 1.28 + 0.01)], 0, 255).astype(np.uint8), start, end)
+        for plane, start, end in stego
+    ]
+    found = reading(changed)
+    assert found.message == MESSAGE
+    assert found.cosine > 0.85
+
+
+def test_the_margin_says_what_came_through(stego):
+    margins = []
+    for sigma in (5, 25, 45):
+        rng = np.random.default_rng(sigma)
+        noisy = [
+            (np.clip(plane + rng.normal(0, sigma, plane.shape), 0, 255).astype(np.uint8), *times)
+            for plane, *times in stego
+        ]
+        margins.append(reading(noisy).margin)
+    assert margins == sorted(margins, reverse=True)
+    assert margins[0] > 1.2 * margins[2]
+
+
 def test_it_survives_noise(stego):
     rng = np.random.default_rng(5)
     noisy = [

@@ -2,7 +2,7 @@
 
 A `Reader` is fed frames in the order they are shown, from wherever they come, and is left as soon as
 `message` is there or `hopeless` is true. Until it has found the message's slots it keeps the means of all
-cells it might have to do with, for `LOOK_S` seconds at most (some 20 MiB); then one slot at a time, and one
+cells it might have to do with, for `LOOK_S` seconds at most (20 to 60 MiB); then one slot at a time, and one
 number a code bit.
 """
 
