@@ -15,8 +15,8 @@ from vidstega.carriers.robust.grid import Grid, Picture, active_picture
 from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import (
     LEVELS,
+    LOUD_DB,
     MOST_RATE,
-    STEPS_DB,
     STRENGTHS_DB,
     level_for,
     rooms,
@@ -52,7 +52,7 @@ def scene(count: int, rate: float = 12.5, seed: int = 0, depth: int = 8):
 
 
 def written(
-    frames, message=MESSAGE, strength_db=50.0, level=None, segments=1, depth=8, keys=KEYS, full=False
+    frames, message=MESSAGE, strength_db=50.4, level=None, segments=1, depth=8, keys=KEYS, full=False
 ):
     """The frames with a message, by as many independent segments."""
     frame_s = frames[0][2] - frames[0][1]
@@ -223,6 +223,30 @@ def test_contrast_that_shows_only_after_a_dark_scene_is_followed(cover):
     assert found.cosine > 0.8
 
 
+def test_brightness_that_differs_from_scene_to_scene_is_followed(stego):
+    shifts = np.random.default_rng(4).integers(-4, 5, 20)
+    changed = [
+        (np.clip(plane.astype(int) + shifts[int(start / 1.28 + 0.01)], 0, 255).astype(np.uint8), start, end)
+        for plane, start, end in stego
+    ]
+    found = reading(changed)
+    assert found.message == MESSAGE
+    assert found.cosine > 0.85
+
+
+def test_the_margin_says_what_came_through(stego):
+    margins = []
+    for sigma in (5, 25, 45):
+        rng = np.random.default_rng(sigma)
+        noisy = [
+            (np.clip(plane + rng.normal(0, sigma, plane.shape), 0, 255).astype(np.uint8), *times)
+            for plane, *times in stego
+        ]
+        margins.append(reading(noisy).margin)
+    assert margins == sorted(margins, reverse=True)
+    assert margins[0] > 1.2 * margins[2]
+
+
 def test_it_survives_noise(stego):
     rng = np.random.default_rng(5)
     noisy = [
@@ -266,7 +290,7 @@ def test_a_letterbox_stays_black_and_is_found_again(cover):
     level = LEVELS[7]
     grid = level.grid(picture)
     laid_out = Message(KEYS.carrier, level, grid.shape, seal(KEYS, MESSAGE, 38))
-    segment = Segment(grid, laid_out, step_of(50), 0.32, range(20), more=False)
+    segment = Segment(grid, laid_out, step_of(50.4), 0.32, range(20), more=False)
     for frame in frames:
         segment.project(*frame)
     for frame in frames:
@@ -348,8 +372,9 @@ def test_the_coarsest_level_at_a_third_is_taken():
 def test_strengths_are_decibels_on_one_scale():
     assert step_of(48) == pytest.approx(4.34, abs=0.01)
     assert step_of(45) == pytest.approx(6.13, abs=0.01)
-    assert set(STRENGTHS_DB) <= set(STEPS_DB)
-    assert strength_for(48) in STEPS_DB
+    assert list(STRENGTHS_DB) == sorted(STRENGTHS_DB, reverse=True)
+    assert strength_for(48) == LOUD_DB
+    assert [strength_for(db) for db in (40, 45.2, 60)] == [40.4, 45.4, 60.4]
     with pytest.raises(ParameterError, match=r"give 40 .* to 60"):
         strength_for(70)
 

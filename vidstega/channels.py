@@ -112,7 +112,7 @@ class Channel:
         words = [
             f"ffmpeg -noautorotate -i {shlex.quote(source)} -map 0:v:0",
             f'-vf "{chain}" -c:v {self.codec} {rate} {options}'.replace("  ", " "),
-            f"-threads 1 -fps_mode passthrough -enc_time_base demux {shlex.quote(target)}",
+            f"-threads 1 -fps_mode passthrough -enc_time_base 1/90000 {shlex.quote(target)}",
         ]
         return " ".join(words)
 

@@ -16,8 +16,8 @@ MOST_RATE = 1 / 3
 STRENGTHS_DB = (56.0, 53.6, 51.4)
 """What the default tries one after the other, quietest first."""
 LOUD_DB = 48.4
-STEPS_DB = tuple(round(40 + 0.2 * i, 1) for i in range(106))
-"""Every strength there is: 40 to 61 dB."""
+ASKED_DB = tuple(round(40.4 + 0.5 * i, 1) for i in range(41))
+"""Strengths for a PSNR that is asked for: a reader tries a few, not all there could be."""
 _BUMP = 0.05475  # mean square of a bump that moves the mean by what is uniform over a step of 1
 
 
@@ -81,13 +81,13 @@ def step_of(strength_db: float) -> float:
 
 
 def strength_for(psnr_db: float) -> float:
-    """The strength that leaves about so many dB after rounding.
+    """The strength that leaves about so many dB after rounding, to half a dB.
 
     Raises ParameterError out of 40 to 60 dB.
     """
     if not 40 <= psnr_db <= 60:
         raise ParameterError(f"psnr_db={psnr_db} is out of range; give 40 (loud) to 60 (hardly there)")
-    return round(round((psnr_db + 0.4) / 0.2) * 0.2, 1)
+    return min(ASKED_DB, key=lambda strength_db: abs(strength_db - 0.4 - psnr_db))
 
 
 @dataclass(frozen=True)

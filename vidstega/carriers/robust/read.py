@@ -2,7 +2,7 @@
 
 A `Reader` is fed frames in the order they are shown, from wherever they come, and is left as soon as
 `message` is there or `hopeless` is true. Until it has found the message's slots it keeps the means of all
-cells it might have to do with, for `LOOK_S` seconds at most (some 20 MiB); then one slot at a time, and one
+cells it might have to do with, for `LOOK_S` seconds at most (20 to 60 MiB); then one slot at a time, and one
 number a code bit.
 """
 
@@ -66,16 +66,16 @@ def grids(pictures: Sequence[Picture], sample_aspect: float = 1.0, deep: bool = 
     deep : also pictures that have lost up to 10 % of width and height at their edges
     """
     found: list[Candidate] = []
-    if deep:
-        pictures = [*pictures, *(_uncropped(picture, part) for picture in pictures for part in _CROPS)]
     for picture in pictures:
         aspect = picture.width * sample_aspect / picture.height
         for across in {level.across: None for level in LEVELS if level.across}:
             found += _alike(picture, across, float(across), aspect)
-    for picture in pictures[: 1 if deep else None]:
+    for picture in pictures:
         own = blocks_across(picture)
         for blocks in (own, *(other for other in _BLOCKS if other > own)):
             found += _alike(picture, 0, blocks, None, likely=blocks == own)
+    if deep:
+        found += _uncropped(pictures[0], sample_aspect)
     return [one for one in found if min(one.grid.cell) >= 4 and one.grid.cells > 8]
 
 
@@ -91,10 +91,17 @@ def _alike(
     return [Candidate(grid, across, likely), *(Candidate(one, across, False) for one in changed)]
 
 
-def _uncropped(picture: Picture, part: float) -> Picture:
-    width, height = picture.width / (1 - part), picture.height / (1 - part)
-    left = picture.left - (width - picture.width) / 2
-    return Picture(width, height, left, picture.top - (height - picture.height) / 2)
+def _uncropped(picture: Picture, sample_aspect: float) -> list[Candidate]:
+    """Coarse grids over what a picture may have been before it was cropped at all edges alike."""
+    found = []
+    for part in _CROPS:
+        width, height = picture.width / (1 - part), picture.height / (1 - part)
+        left, top = picture.left - (width - picture.width) / 2, picture.top - (height - picture.height) / 2
+        whole = Picture(width, height, left, top)
+        for across in (30, 15):
+            grid = Grid.of(whole, across, width * sample_aspect / height)
+            found.append(Candidate(grid, across, False))
+    return found
 
 
 class Reader:

@@ -18,20 +18,25 @@ from numpy.typing import NDArray
 
 from vidstega.carriers.robust.grid import Cells, Grid
 from vidstega.carriers.robust.keyed import places, slot_key
-from vidstega.carriers.robust.levels import LEVELS, LOUD_DB, STEPS_DB, STRENGTHS_DB, Level, step_of
+from vidstega.carriers.robust.levels import ASKED_DB, LEVELS, LOUD_DB, STRENGTHS_DB, Level, step_of
 from vidstega.jit import lazy
 
 FALSE_ALARM = 1e-3
 """Probability that a video without this message is taken for one with it, until the seal says no."""
 GAIN_STEP = 1.003
-UNUSUAL = 7.0
-"""How much more evidence than none it takes to believe in a change of contrast."""
+UNUSUAL = 14.0
+"""Evidence that a change of contrast has to have ahead: some hundred are tried, and the best of them is
+always better than the truth on the pilots, and worse on the data."""
 _PHASES = 6
 """Steps in time for each frame."""
 _MOST_PILOTS = 3_000
 """Pilots that are looked at for one hypothesis: more say nothing new."""
-_FEW_PILOTS = 600
+_FEW_PILOTS = 400
+_FOLLOWED = 100
 _MOST_FIRSTS = 12_000
+_UNLIKELY_TRIM_S = 20.0
+_MOVED = 4.0
+"""Evidence that another time has to have ahead of the likely one: a scene that stands still tells none."""
 _LAST_CHANCE = 0.05
 _GAINS = tuple(
     base * GAIN_STEP**i
@@ -131,32 +136,41 @@ def search(
     It starts with what is likely and stops when that is enough, so that an untouched video is found in
     a few milliseconds. A wrong key takes all of it: some seconds, whatever the length of the video.
     """
-    best, tried = None, 0
+    best, most, tried = None, 0.0, 0
     for hypotheses in _stages(tracks, trim_s, final):
-        for found, count in (hypothesis.score(key) for hypothesis in hypotheses):
+        for hypothesis in hypotheses:
+            found, count = hypothesis.score(key)
             tried += count
-            if found is not None and (best is None or found.score > best.score):
-                best = found
-        if best is not None and best.score**2 > math.log(tried / FALSE_ALARM):
+            if found is not None and found.score**2 - hypothesis.handicap > most:
+                best, most = found, found.score**2 - hypothesis.handicap
+        if best is not None and most > math.log(tried / FALSE_ALARM):
             return _refined(best, tracks, key, tried)
-    if ended and best is not None and best.score**2 > math.log(tried / _LAST_CHANCE):
+    if ended and best is not None and most > math.log(tried / _LAST_CHANCE):
         return _refined(best, tracks, key, tried)
     return None
 
 
 def _stages(tracks: Sequence[Track], trim_s: float, final: bool) -> Iterator[list[_Hypotheses]]:
-    """Lists of hypotheses, the likely ones first."""
+    """Lists of hypotheses, the likely ones first.
+
+    Steps are not stages: a wrong one sees a shadow of a strong mark, which the right one has to outdo.
+    """
     fits = [(track, level) for track in tracks for level in LEVELS if track.fits(level)]
     usual = tuple(step_of(db) for db in _USUAL_DB)
-    other = tuple(step_of(db) for db in STEPS_DB)
+    asked = tuple(step_of(db) for db in ASKED_DB)
     gains = tuple(step * gain for step in usual for gain in _GAINS)
+    least_s = min(trim_s, _UNLIKELY_TRIM_S)
     for anywhere in (False, True) if final else (False,):
-        for steps, most in ((usual, _MOST_PILOTS), ((*other, *gains), _FEW_PILOTS)):
-            yield [
-                _Hypotheses(track, level, steps, anywhere, trim_s, most)
-                for track, level in fits
-                if track.likely or steps is usual
-            ]
+        yield [
+            _Hypotheses(track, level, steps, anywhere, trim_s if track.likely else least_s, most, handicap)
+            for steps, most, handicap in (
+                (usual, _MOST_PILOTS, 0.0),
+                (asked, _FEW_PILOTS, UNUSUAL / 2),
+                (gains, _FEW_PILOTS, UNUSUAL),
+            )
+            for track, level in fits
+            if track.likely or steps is usual
+        ]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,11 +183,12 @@ class _Hypotheses:
     anywhere: bool
     trim_s: float
     most: int
+    handicap: float = 0.0
 
     def score(self, key: bytes) -> tuple[Lock | None, int]:
         """The best of them and how many there were."""
         track, slot_s = self.track, self.level.slot_s(self.track.frame_s)
-        fine = track.frame_s / _PHASES
+        fine = track.frame_s / (_PHASES if self.most > _FEW_PILOTS else _PHASES // 2)
         phases = np.arange(0, slot_s - fine / 2 if self.anywhere else 1.01 * track.frame_s, fine)
         pilots = _Pilots.of(track, key, self.level, phases, self.most)
         if not pilots.means.shape[1]:
@@ -183,9 +198,13 @@ class _Hypotheses:
         if self.anywhere:  # cut off at the start, or something else put before
             lowest, firsts = 1 - slots, slots + 1 + min(_MOST_FIRSTS, int(self.trim_s / slot_s))
         against = pilots.expected(key, lowest, slots + firsts - 1)
+        later = np.full((len(phases), firsts), _MOVED)
+        later[0, 0] = 0.0
         best = None
         for step in self.steps:
             scores = pilots.correlate(step, against, lowest, firsts)
+            if not self.anywhere:
+                scores = np.sqrt(np.maximum(0, scores**2 - later))
             phase, first = divmod(int(scores.argmax()), firsts)
             if best is None or scores[phase, first] > best.score:
                 score = float(scores[phase, first])
@@ -282,8 +301,9 @@ def _refined(lock: Lock, tracks: Sequence[Track], key: bytes, tried: int) -> Loc
     best, most = replace(lock, score=0.0), 0.0
     for gain in np.linspace(1 / GAIN_STEP, GAIN_STEP, 13):
         scores = pilots.correlate(lock.step * gain, against, lock.first, 1)[:, 0]
-        at = int(scores.argmax())
-        evidence = float(scores[at]) ** 2 - (UNUSUAL if abs(gain - 1) > 1e-9 else 0.0)
+        moved = np.where(np.abs(start_s + phases - lock.begin_s) > 1e-9, _MOVED, 0.0)
+        at = int((scores**2 - moved).argmax())
+        evidence = float(scores[at]) ** 2 - float(moved[at]) - (UNUSUAL if abs(gain - 1) > 1e-9 else 0.0)
         if evidence > most:
             most = evidence
             begin_s, score = start_s + float(phases[at]), float(scores[at])
@@ -292,22 +312,32 @@ def _refined(lock: Lock, tracks: Sequence[Track], key: bytes, tried: int) -> Loc
 
 
 class Follower:
-    """Follows brightness and contrast slot by slot: what a dark scene leaves open, a bright one tells."""
+    """Follows brightness and contrast slot by slot.
+
+    Contrast is one for the whole video: what a dark scene leaves open, a bright one tells. Brightness is
+    not, as lossy coders shift each scene a little their own way: a slot's own pilots count twice as much as
+    all before.
+    """
 
     def __init__(self, step: float) -> None:
-        self._steps = step * np.array([1.0, *(1.001**i for i in range(-45, 46) if i)])
-        self._sums = np.zeros(len(self._steps), np.complex128)
+        fine = 1.001 ** np.arange(-45, 46)
+        plain = [step_of(db) for db in _USUAL_DB]
+        asked = [step, *(step_of(db) for db in ASKED_DB)]
+        scaled = np.outer([step, *plain], fine).ravel()
+        self._steps = np.array([*plain, *asked, *scaled])
+        handicaps = (0.0, len(plain)), (UNUSUAL / 2, len(asked)), (UNUSUAL, len(scaled))
+        self._evidence = -np.concatenate([np.full(count, handicap) for handicap, count in handicaps])
+        self._recent = 0j
         self.step, self.offset = step, 0.0
         """In grey levels; and by how much the video has become brighter, in steps."""
 
     def learn(self, means: NDArray[np.float64], dither: NDArray[np.float32]) -> None:
         """Take in a slot's pilots."""
-        self._sums += np.exp(2j * math.pi * (means / self._steps[:, None] - dither)).sum(axis=1)
-        self._count += len(means)
-        evidence = np.abs(self._sums) ** 2 / self._count
-        evidence[1:] -= UNUSUAL
-        best = int(evidence.argmax())
-        self.step = float(self._steps[best])
-        self.offset = float(np.angle(self._sums[best])) / (2 * math.pi)
-
-    _count = 0
+        few, drawn = means[:_FOLLOWED], dither[:_FOLLOWED]
+        turns = few / self._steps[:, None] - drawn
+        phasors = np.exp(np.complex64(2j * math.pi) * (turns - np.floor(turns)).astype(np.float32))
+        self._evidence += np.abs(phasors.sum(axis=1)) ** 2 / len(few)
+        self.step = float(self._steps[int(self._evidence.argmax())])
+        now = complex(np.exp(2j * math.pi * (means / self.step - dither)).sum())
+        self._recent = now + 0.5 * self._recent
+        self.offset = float(np.angle(self._recent)) / (2 * math.pi)

@@ -149,7 +149,7 @@ class Segment:
         self._means = SlotMeans(slot_s)
         self._found: dict[int, NDArray[np.float32]] = {}
         self._times: list[tuple[float, float]] = []
-        self._heights: dict[int, NDArray[np.float64]] | None = None
+        self._heights: dict[int, NDArray[np.float32]] | None = None
 
     def touches(self, start_s: float, end_s: float) -> bool:
         """Whether a frame shown from `start_s` to `end_s` counts for any of these slots."""
@@ -204,14 +204,16 @@ class Segment:
             for slot, mixes in found.items()
         }
 
-    def _solve(self) -> dict[int, NDArray[np.float64]]:
+    def _solve(self) -> dict[int, NDArray[np.float32]]:
         """The heights of all slots, one after the other, as each starts from what is left of the last."""
         bump = Bump(self.grid, self._levels.depth, 4 * self.step)
-        heights: dict[int, NDArray[np.float64]] = {}
+        heights: dict[int, NDArray[np.float32]] = {}
         before = np.zeros(self.grid.cells)
         for slot, shown in self._shown().items():
             if slot in self._found:
-                before = heights[slot] = self._solve_slot(bump, slot, shown, before)
+                before = self._solve_slot(bump, slot, shown, before)
+                heights[slot] = before.astype(np.float32)
+                del self._found[slot]
         return heights
 
     def _solve_slot(
