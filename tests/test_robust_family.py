@@ -84,7 +84,7 @@ def test_a_label_is_part_of_the_key(cover: Path, tmp_path: Path) -> None:
 
 
 def test_too_much_is_refused_with_what_fits(cover: Path, tmp_path: Path) -> None:
-    with pytest.raises(CapacityError, match="capacity is|robust holds"):
+    with pytest.raises(CapacityError, match=r"capacity is|robust holds"):
         vidstega.embed(
             cover, tmp_path / "s.mp4", np.random.default_rng(2).bytes(900_000), key="k", method="robust"
         )
