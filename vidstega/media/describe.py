@@ -108,7 +108,11 @@ def _codec(stream: Any) -> str:
     """Its name; MP4 tells the layers of MPEG sound apart no more than their decoder does."""
     if stream.codec_context is not None and codec_name(stream) in ("mp1", "mp2", "mp3"):
         return "MPEG sound"
-    return codec_name(stream) if stream.codec_context is not None else str(stream.name or "unknown")
+    return (
+        codec_name(stream)
+        if stream.codec_context is not None
+        else str(getattr(stream, "name", None) or "unknown")
+    )
 
 
 def _picture(stream: Any) -> Traits:

@@ -135,7 +135,7 @@ def _writing(container: str) -> Iterator[None]:
     try:
         yield
     except (av.error.FFmpegError, OSError) as error:
-        if error.errno in (errno.EINVAL, None):
+        if error.errno in (errno.EINVAL, errno.EPERM, None):  # EPERM: it wants what it was not told
             way_out = "use .mkv" if container != "matroska" else "write it anew: ffmpeg -i IN -c copy OUT.mkv"
             raise UnsupportedError(f"{container} cannot hold this video's packets; {way_out}") from None
         raise OutputError(f"the output cannot be written: {os.strerror(error.errno)}") from None
