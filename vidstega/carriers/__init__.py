@@ -7,7 +7,6 @@ something that makes one when called), or is added by `register`.
 from __future__ import annotations
 
 from functools import lru_cache
-from importlib.metadata import entry_points
 
 from vidstega import methods
 from vidstega.carriers.base import Carrier
@@ -78,6 +77,5 @@ def _all() -> dict[str, Carrier]:
 
 @lru_cache
 def _plugged_in() -> dict[str, Carrier]:
-    found = (point.load() for point in entry_points(group="vidstega.carriers"))
-    carriers = (one if isinstance(one, Carrier) else one() for one in found)
-    return {carrier.method: carrier for carrier in carriers}
+    found = methods.offered("vidstega.carriers", lambda one: isinstance(one, Carrier))
+    return {carrier.method: carrier for carrier in found}

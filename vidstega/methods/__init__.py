@@ -8,6 +8,8 @@ called), or is added by `register`.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib.metadata import entry_points
 from typing import Any, Protocol, runtime_checkable
@@ -76,7 +78,7 @@ def registered(name: str) -> Method | None:
 
 def checked(method: Any) -> Method:
     """The caller's own object, if it is a method; ParameterError if it is none."""
-    named = isinstance(method, Method) and isinstance(method.name, str) and not isinstance(method, type)
+    named = _is_method(method) and isinstance(method.name, str)
     if named and 0 < len(method.name.encode()) <= 16:
         found: Method = method
         return found
@@ -92,6 +94,26 @@ def _all() -> dict[str, Method]:
 
 @lru_cache
 def _plugged_in() -> dict[str, Method]:
-    found = (point.load() for point in entry_points(group="vidstega.methods"))
-    methods = (checked(one() if isinstance(one, type) else one) for one in found)
-    return {method.name: method for method in methods}
+    found = offered("vidstega.methods", _is_method)
+    return {method.name: method for method in map(checked, found)}
+
+
+def _is_method(one: Any) -> bool:
+    return isinstance(one, Method) and not isinstance(one, type)
+
+
+def offered(group: str, fits: Callable[[Any], bool]) -> Iterator[Any]:
+    """What other packages offer under an entry point group, made by calling it where that is how it fits.
+
+    One that cannot be loaded is named in a warning, and does not stand in the way of the others.
+    """
+    for point in entry_points(group=group):
+        try:
+            found = point.load()
+            found = found if fits(found) else found()
+            if not fits(found):
+                raise TypeError(f"it gives a {type(found).__name__}")
+        except Exception as error:  # of somebody else's package
+            warnings.warn(f"the plug-in {point.value} of {group} is left out: {error}", stacklevel=2)
+        else:
+            yield found
