@@ -38,7 +38,7 @@ def test_every_claim_and_goal_asks_for_what_exists() -> None:
         assert {check.arm or "splice", check.against or "current"} <= set(ARMS)
         assert {check.column, check.limit or check.column} <= known
         told = {name.partition(".")[0] for _, name, *_ in Formatter().parse(check.shows) if name}
-        assert told <= known | {"crowd"} and (told or check.against)
+        assert told <= known | {"crowd", "ratio"} and ("ratio" not in told or check.against)
 
 
 def test_all_goals_are_reached_and_each_flips_with_its_figure() -> None:

@@ -38,12 +38,13 @@ class Check(Model):
     column: str
     rule: Literal["near", "helps", "at_least", "at_most"]
     value: float = 0.0
+    least: float | None = None
     limit: str = ""
     cell: str = ""
     arm: ArmName | None = None
     against: ArmName | None = None
     words: tuple[str, str] = ("reached", "not reached")
-    shows: str = ""
+    shows: str = "{ratio}"
     said: str = ""
     figure: str = ""
     topic: str = ""

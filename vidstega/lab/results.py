@@ -105,7 +105,9 @@ class Spread(NamedTuple):
     def of(cls, values: Iterable[float]) -> Spread | None:
         """None if there are no values."""
         known = Series(list(values), dtype=float).dropna()
-        return None if known.empty else cls(known.median(), known.min(), known.max(), len(known))
+        return (
+            None if known.empty else cls(*map(float, (known.median(), known.min(), known.max())), len(known))
+        )
 
 
 # -- results --------------------------------------------------------------------------------------------

@@ -64,6 +64,11 @@ class Case:
         return OLD in self._measured
 
     @property
+    def studied(self) -> bool:
+        """Whether the study tells of any of these resolutions."""
+        return any(self.study(cell) for cell in self.results.along("resolution"))
+
+    @property
     def _measured(self) -> set[str]:
         return {row.arm for row in self.results.experiment.rows if row.success}
 
@@ -127,17 +132,6 @@ class Case:
         return one.lost + unread + (one.peak_bytes > self.users.budget_bytes)
 
 
-class _Texts(dict[str, Any]):
-    """What a check's `shows` may name."""
-
-    def __init__(self, case: Case, cell: Planned, arm: str | None) -> None:
-        super().__init__(crowd=case.users and case.users.crowd)
-        self.of = lambda column: case.text(cell, arm, column)
-
-    def __missing__(self, column: str) -> str:
-        return self.of(column)
-
-
 def make_case(results: Results, users: UsersFile | None = None) -> Case:
     """Results beside the claims that the package ships."""
     return Case(results, users, load_claims())
@@ -157,19 +151,24 @@ def judge_all(case: Case, checks: Sequence[Check]) -> list[Finding]:
 def judge(case: Case, check: Check, place: Planned | None = None) -> Finding | None:
     """The finding of a check, at a place if it names no cell; None if it was not measured."""
     cell = case.cell(check.cell) if check.cell else place or case.results.centre
-    arm = check.arm or case.arm
     if cell is None:
         return None
-    if check.against:
-        ratio = case.results.ratio(cell.id, arm, check.against, check.column) if arm else None
-        value, text = (ratio.mid, times(ratio)) if ratio else (None, "")
-    else:
-        value = case.value(cell, arm, check.column)
-        text = check.shows.format_map(_Texts(case, cell, arm)) if value is not None else ""
+    arm = check.arm or case.arm or ""
+    ratio = case.results.ratio(cell.id, arm, check.against, check.column) if check.against else None
+    value = (ratio and ratio.mid) if check.against else case.value(cell, arm, check.column)
     limit = case.value(cell, arm, check.limit) if check.limit else check.value
     if value is None or limit is None:
         return None
-    return Finding(check, text, *_ruled(check, value, limit, case.claims))
+    crowd = case.users and case.users.crowd
+    texts = _Texts(case=case, cell=cell, arm=arm, ratio=times(ratio), crowd=crowd)
+    return Finding(check, check.shows.format_map(texts), *_ruled(check, value, limit, case.claims))
+
+
+class _Texts(dict[str, Any]):
+    """What a check's `shows` may name: any column, too."""
+
+    def __missing__(self, column: str) -> str:
+        return str(self["case"].text(self["cell"], self["arm"], column))
 
 
 def _ruled(check: Check, value: float, limit: float, claims: Claims) -> tuple[str, bool]:
@@ -180,7 +179,7 @@ def _ruled(check: Check, value: float, limit: float, claims: Claims) -> tuple[st
         off = max(value, limit) / min(value, limit) if value else math.inf
         return f"{plain(off)} times too {'high' if value < limit else 'low'}", False
     if check.rule == "helps":
-        helps = value >= claims.rules.helps
+        helps = value >= (check.least or claims.rules.helps)
         return "holds" if value >= limit else "partly" if helps else "does not hold", helps
     holds = value >= limit if check.rule == "at_least" else value <= limit
     return check.words[not holds], holds

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.container import BarContainer
 from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
@@ -25,6 +26,7 @@ def users_carried(users: UsersFile, ax: Axes) -> Axes:
     colors = [ARMS[arm].look["color"] for arm in arms]
     wide.users[arms].rename(columns=_NAMES).plot.bar(ax=ax, rot=0, width=0.75, color=colors)
     for bars, arm in zip(ax.containers, arms, strict=True):
+        assert isinstance(bars, BarContainer)
         ax.bar_label(bars, wide.text[arm].fillna(""), padding=2)
     ax.margins(y=0.1)
     ax.set(xlabel="", ylabel="users at once (number)", title=f"Carried within {users.limit_s:g} s")

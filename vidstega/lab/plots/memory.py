@@ -41,7 +41,7 @@ def memory_length(results: Results, ax: Axes, arms: Sequence[str] = LENGTHS) -> 
         key, look = (cell.resolution, cell.payload, arm), ARMS[arm].look
         if key in results.slopes.index:
             line, dots = results.slopes.loc[key], alike[alike.arm == arm]
-            ax.plot(dots.frame_count, dots.memory_peak_mb, **look | {"linestyle": ""})
+            ax.plot(dots.frame_count, dots.memory_peak_mb, **{**look, "linestyle": ""})
             x = [line.shortest, line.longest]
             y = [line.base + line.slope * at for at in x]
             ax.plot(x, y, **look)

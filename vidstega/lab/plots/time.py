@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from pandas import DataFrame
@@ -40,15 +41,12 @@ def stages(
     look = {"color": STAGE_COLORS, "edgecolor": "#555555", "linewidth": 0.4}
     table.plot.barh(ax=ax, stacked=True, width=0.75, legend=False, **look)
     for y, (name, total) in enumerate(totals.items()):
-        ax.annotate(f"{total:.2f} s", (max(total, table.sum(axis=1)[name]), y), (4, 0), va="center", **_AWAY)
+        ax.text(max(total, table.loc[name].sum()), y, f" {total:.2f} s", va="center")
     ax.invert_yaxis()
     ax.set_xlim(0, 1.12 * max(totals.values()))
     ax.set(xlabel="wall time (s)", title=f"Where the time goes, {_alike(results) if cells else some[0].id}")
     ax.legend(ncols=3, **BELOW)
     return ax
-
-
-_AWAY = {"textcoords": "offset points"}
 
 
 def _took(results: Results, cell: Planned, arm: str, label: str) -> float:
@@ -97,14 +95,14 @@ def heat_map(results: Results, ax: Axes, column: str = "total_time", title: str 
     """A figure of the matrix, resolution by arm, on a logarithmic scale, each cell with its number."""
     cells, arms = results.along("resolution"), results.arms
     rows = [[results.value(cell.id, arm, column) for arm in arms] for cell in cells]
-    table = DataFrame(rows, dtype=float)
-    if table.isna().all(axis=None):
+    table = DataFrame(rows, dtype=float).to_numpy()
+    if np.isnan(table).all():
         return ax
-    low, high = table.min(axis=None), table.max(axis=None)
+    low, high = np.nanmin(table), np.nanmax(table)
     image = ax.imshow(table, norm=LogNorm(low, max(high, 1.001 * low)), cmap="cividis", aspect="auto")
     failed = {(row.cell, row.arm) for row in results.failed}
     for y, x in ((y, x) for y in range(len(cells)) for x in range(len(arms))):
-        value = table.iat[y, x]
+        value = table[y, x]
         if value > 0:
             color = "white" if image.norm(value) < 0.55 else "black"
             ax.text(x, y, _short(value), ha="center", va="center", color=color)

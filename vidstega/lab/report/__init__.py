@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vidstega.lab.report import details, summary
 from vidstega.lab.results import Results, load
-from vidstega.lab.text import amount, bytes_, frames, plain, span
+from vidstega.lab.text import amount, bytes_, frames, per_hundred, plain
 from vidstega.lab.users import UsersFile, load_users
 from vidstega.lab.verdicts import OLD, make_case
 
@@ -50,7 +50,7 @@ def render(
     """The report and its details as Markdown, with the figures of these names."""
     templates = FileSystemLoader(Path(__file__).with_name("templates"))
     maker = Environment(loader=templates, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    maker.filters.update(plain=plain, span=span, amount=amount, bytes=bytes_, frames=frames)
+    maker.filters.update(plain=plain, amount=amount, bytes=bytes_, frames=frames, per_hundred=per_hundred)
     case = make_case(results, users)
     maker.globals.update(case=case, e=results.experiment, data=users, figures=figures or [], OLD=OLD)
     pages = [maker.get_template(f"{name}.j2").render(context(case)) for name, context in _PAGES.items()]

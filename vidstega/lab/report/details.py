@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 from vidstega.lab.arms import LIMITS
 from vidstega.lab.results import Results, Spread, medians, ratios
 from vidstega.lab.schema import STAGES, Planned
-from vidstega.lab.text import markdown, per_hundred, plain, span, times
-from vidstega.lab.users import Level, UsersFile, need
-from vidstega.lab.verdicts import Case, judge_all
+from vidstega.lab.text import markdown, plain, span, times
+from vidstega.lab.users import UsersFile, need
+from vidstega.lab.verdicts import OLD, Case, judge_all
 
 DISK_GB = 100
 """Free disk that the longest video is stated for."""
@@ -24,6 +24,7 @@ FIXES = {
     "only the frames needed": ("splice", "whole"),
     "all together": ("splice", "current"),
 }
+_COVER = {"id", "width", "height", "frames", "fps", "codec", "bytes", "gop_frames", "splice", "reason"}
 _FIXED = ("total_time", "work_s", "io_time", "memory_peak_mb", "memory_increase_mb", "bytes_out")
 
 
@@ -43,7 +44,7 @@ class Section(NamedTuple):
         frame = results.frame[results.frame.cell.isin(wanted)].copy()
         frame.loc[frame.arm.isin(LIMITS), ["message_size", "frames_used"]] = None
         found = medians(frame, self.columns.split()).dropna(how="all")
-        found = found.replace(dict.fromkeys((f"{stage}_s" for stage in STAGES), {0.0: None}))
+        found = found.where((found != 0) | ~found.columns.isin([f"{stage}_s" for stage in STAGES]))
         found.insert(0, "n", [_count(results, *key) for key in found.index])
         order = {"key": lambda ids: ids.map(wanted.index), "kind": "stable"}
         return markdown(found.reset_index().sort_values("cell", **order))
@@ -95,49 +96,27 @@ def context(case: Case) -> dict[str, Any]:
     """What the template asks for besides the case itself."""
     results = case.results
     sections = [(section, section.table(results)) for section in SECTIONS]
-    goals = judge_all(case, case.claims.goals)
+    planned = [(cell, arm) for cell in results.cells for arm in cell.arms]
+    known = {(one.cell, one.arm) for one in (*results.experiment.rows, *results.skipped)}
     failed = results.frame[~results.frame.success].sort_values(["cell", "arm", "repeat"])
     skipped = sorted(results.skipped, key=lambda one: (one.cell, one.arm))
     covers = sorted(results.experiment.covers.values(), key=lambda one: (one.width, one.frames, one.id))
     return {
         "sections": [pair for pair in sections if pair[1]],
-        "goals": markdown(
-            [{"goal": f.check.said, "cell": f.check.cell, "measured": f.measured, "": f.marked} for f in goals]
-        ),
+        "goals": judge_all(case, case.claims.goals),
         "fixes": _fixes(results, results.centre),
         "fixes_everywhere": _fixes(results, None),
-        "memory": markdown(list(_memory(results))),
         "longest": markdown(list(_longest(case))),
         "failed": markdown(
             failed[["cell", "arm", "repeat"]].assign(error=[f"**{text}**" for text in failed.error])
         ),
         "left_out": markdown([one.model_dump() for one in skipped]),
-        "unmeasured": ", ".join(_unmeasured(results)),
-        "covers": markdown([_cover(one) for one in covers]),
+        "unmeasured": [f"{cell.id} `{arm}`" for cell, arm in planned if (cell.id, arm) not in known],
+        "covers": markdown([one.model_dump(include=_COVER) for one in covers]),
         "load": Spread.of(results.frame.load_1min),
-        "users": _users(case, case.users) if case.users and not results.own else None,
-        "disk_gb": DISK_GB,
+        "users": _users(case.users) if case.users and not results.own else None,
         "usable": USABLE,
     }
-
-
-def _memory(results: Results) -> Iterable[dict[str, Any]]:
-    for (resolution, payload, arm), line in results.slopes.iterrows():
-        yield {
-            "resolution": resolution,
-            "payload": payload,
-            "arm": arm,
-            "lengths": f"{line.shortest:.0f} to {line.longest:.0f}",
-            "MiB per 100 frames": per_hundred(line.slope),
-            "R²": float(line.r2),
-            "rise": f"{line.rise:.1%}",
-            "": "flat" if line.flat else "grows",
-        }
-
-
-def _cover(one: Any) -> dict[str, Any]:
-    named = ("id", "width", "height", "frames", "fps", "codec", "bytes", "gop_frames", "splice", "reason")
-    return one.model_dump(include=set(named))
 
 
 def _fixes(results: Results, cell: Planned | None) -> str:
@@ -160,11 +139,12 @@ def _ratio(results: Results, cell: Planned | None, arm: str, against: str, colum
 def _longest(case: Case) -> Iterable[dict[str, str]]:
     ram = USABLE * case.results.experiment.machine.ram_mib
     for cell in case.results.along("resolution"):
-        for arm in (arm for arm in ("current", *case.claims.default) if arm in cell.arms):
-            found = {f"below {mib:,.0f} MiB": case.longest_s(cell, arm, mib) for mib in (case.claims.critical_mb, ram)}
+        for arm in (arm for arm in (OLD, *case.claims.default) if arm in cell.arms):
+            limits = {f"below {mib:,.0f} MiB": mib for mib in (case.claims.critical_mb, ram)}
+            found = {name: case.longest_s(cell, arm, mib) for name, mib in limits.items()}
             found[f"on {DISK_GB} GB of disk"] = _by_disk(case, cell, arm)
-            told = {limit: "" if value is None else span(value) for limit, value in found.items()}
-            if any(told.values()):
+            if any(value is not None for value in found.values()):
+                told = {name: "" if value is None else span(value) for name, value in found.items()}
                 yield {"cell": cell.id, "arm": arm, **told}
 
 
@@ -179,84 +159,29 @@ def _by_disk(case: Case, cell: Planned, arm: str) -> float | None:
     return None
 
 
-def _unmeasured(results: Results) -> Iterable[str]:
-    """Planned, and neither measured nor left out."""
-    known = {(one.cell, one.arm) for one in (*results.experiment.rows, *results.skipped)}
-    for cell in results.cells:
-        yield from (f"{cell.id} `{arm}`" for arm in cell.arms if (cell.id, arm) not in known)
-
-
 # -- users ----------------------------------------------------------------------------------------------
 
 
-def _users(case: Case, data: UsersFile) -> dict[str, str]:
-    """All that was measured of users at once, and the model on paper."""
+def _users(data: UsersFile) -> dict[str, Any]:
+    """What jobs took, by resolution: at the largest level carried, and whether fewer users foretell it."""
     places = [one.resolution for one in data.carried if one.arm == "splice"]
+    costs = {place: cost for place in places if (cost := data.cost(place))}
+    fewer = {place: data.cost(place, below=0.75 * costs[place].users) for place in costs}
     return {
-        "levels": markdown(list(_levels(data))),
-        "needs": markdown(list(_needs(case, data, places))),
-        "checked": markdown(list(_checked(data, places))),
+        "places": places,
+        "costs": costs,
+        "fewer": {place: cost for place, cost in fewer.items() if cost},
+        "need": need,
+        "why": _why,
     }
 
 
-def _levels(data: UsersFile) -> Iterable[dict[str, Any]]:
-    for one in data.carried:
-        levels = data.of(one.arm, one.resolution)
-        over = next((level for level in levels if level.users > one.users), None)
-        row = {"resolution": one.resolution, "arm": one.arm, "users": one.text, "not carried": _why(over)}
-        if top := data.top(one.arm, one.resolution):
-            done = top.outcomes["done"]
-            row |= {name: plain(getattr(top, name)) for name in ("p50_s", "p95_s", "p99_s", "per_minute")}
-            row |= {"peak MiB": plain(top.peak_bytes / 2**20), "core-s a job": plain(top.core_s / done)}
-            row["read back"] = f"{top.read_back} of {done}" if one.arm == "splice" else "not here"
-        yield row
-
-
-def _why(level: Level | None) -> str:
+def _why(data: UsersFile, arm: str, resolution: str, carried: int) -> str:
     """What became of the first level that was too much."""
+    level = next((one for one in data.of(arm, resolution) if one.users > carried), None)
     if level is None:
         return "nothing tried"
     if set(level.outcomes) == {"done"}:
         return f"{level.users}: p95 {plain(level.p95_s)} s"
     told = ", ".join(f"{count} {name}" for name, count in sorted(level.outcomes.items()))
     return f"{level.users}: {told}" + "".join(f" ({text})" for text in level.errors[:1])
-
-
-def _needs(case: Case, data: UsersFile, places: list[str]) -> Iterable[dict[str, Any]]:
-    rules = case.claims.rules
-    for place, count in ((place, n) for place in places for n in rules.full_scale_users):
-        if cost := data.cost(place):
-            one = need(count, cost, data.limit_s)
-            rates = {"upload": one.upload_mb_s, "download": one.download_mb_s, "storage": one.storage_mb_s}
-            most = {"upload": rules.link_mb_s, "download": rules.link_mb_s, "storage": data.storage_mb_s}
-            worst = max(rates, key=lambda name: rates[name] / most[name])
-            yield {
-                "resolution": place,
-                "users": count,
-                "workers": one.workers,
-                "memory MiB": f"{one.memory_bytes / 2**20:,.0f}",
-                **{f"{name} MB/s": plain(rate) for name, rate in rates.items()},
-                "nearest limit": worst,
-                "of it": f"{rates[worst] / most[worst]:.0%}",
-            }
-
-
-def _checked(data: UsersFile, places: list[str]) -> Iterable[dict[str, Any]]:
-    """What a job took at fewer users foretells the largest level."""
-    for place in places:
-        top, most = data.top("splice", place), data.most("splice", place)
-        cost = top and data.cost(place, below=0.75 * top.users)
-        if top and most and cost:
-            told = cost.per_minute(data.stamp.machine.cores)
-            yield {
-                "resolution": place,
-                "from users": cost.users,
-                "core-s a job": plain(cost.core_s),
-                "of its client": plain(cost.client_core_s),
-                "cores busy": f"{cost.busy:.0%}",
-                "a minute foretold": plain(told),
-                "measured": plain(top.per_minute),
-                "measured / foretold": f"{top.per_minute / told:.2f}",
-                "users foretold": f"{told * data.limit_s / 60:.0f}",
-                "carried": most.text,
-            }
