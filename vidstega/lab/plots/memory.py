@@ -18,7 +18,10 @@ LENGTHS = ("current", "whole", "splice")
 
 def memory_timelines(results: Results, ax: Axes, arms: Sequence[str] = TIMELINES) -> Axes:
     """Memory of the process tree over time at the centre, one line an arm, and its peak dotted."""
-    for row in (row for arm in arms for row in results.good(results.centre.id, arm)[:1]):
+    rows = [row for arm in arms for row in results.good(results.centre.id, arm)[:1]]
+    if not rows:
+        return ax
+    for row in rows:
         assert row.timeline is not None and row.memory_peak_mb is not None
         look = ARMS[row.arm].look
         t = [0.0, *row.timeline.t_s, row.total_time or 0.0]

@@ -98,13 +98,14 @@ def heat_map(results: Results, ax: Axes, column: str = "total_time", title: str 
     table = DataFrame(rows, dtype=float).to_numpy()
     if np.isnan(table).all():
         return ax
-    low, high = np.nanmin(table), np.nanmax(table)
-    image = ax.imshow(table, norm=LogNorm(low, max(high, 1.001 * low)), cmap="cividis", aspect="auto")
+    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    norm = LogNorm(low, max(high, 1.001 * low))
+    image = ax.imshow(table, norm=norm, cmap="cividis", aspect="auto")
     failed = {(row.cell, row.arm) for row in results.failed}
     for y, x in ((y, x) for y in range(len(cells)) for x in range(len(arms))):
-        value = table[y, x]
+        value = float(table[y, x])
         if value > 0:
-            color = "white" if image.norm(value) < 0.55 else "black"
+            color = "white" if norm(value) < 0.55 else "black"
             ax.text(x, y, _short(value), ha="center", va="center", color=color)
         elif (cells[y].id, arms[x]) in failed:
             ax.text(x, y, "failed", ha="center", va="center", weight="bold")
