@@ -105,9 +105,9 @@ class Spread(NamedTuple):
     def of(cls, values: Iterable[float]) -> Spread | None:
         """None if there are no values."""
         known = Series(list(values), dtype=float).dropna()
-        return (
-            None if known.empty else cls(*map(float, (known.median(), known.min(), known.max())), len(known))
-        )
+        if known.empty:
+            return None
+        return cls(float(known.median()), float(known.min()), float(known.max()), len(known))
 
 
 # -- results --------------------------------------------------------------------------------------------

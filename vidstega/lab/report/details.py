@@ -97,7 +97,8 @@ def context(case: Case) -> dict[str, Any]:
     results = case.results
     sections = [(section, section.table(results)) for section in SECTIONS]
     planned = [(cell, arm) for cell in results.cells for arm in cell.arms]
-    known = {(one.cell, one.arm) for one in (*results.experiment.rows, *results.skipped)}
+    known = {(row.cell, row.arm) for row in results.experiment.rows}
+    known |= {(one.cell, one.arm) for one in results.skipped}
     failed = results.frame[~results.frame.success].sort_values(["cell", "arm", "repeat"])
     skipped = sorted(results.skipped, key=lambda one: (one.cell, one.arm))
     covers = sorted(results.experiment.covers.values(), key=lambda one: (one.width, one.frames, one.id))

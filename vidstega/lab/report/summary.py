@@ -18,13 +18,13 @@ MOST_LINES = 8
 
 def context(case: Case) -> dict[str, Any]:
     """What the template asks for besides the case itself."""
-    results, users = case.results, case.users and not case.results.own
+    results, users = case.results, None if case.results.own else case.users
     failed = sorted(results.failed, key=lambda row: (row.cell, row.arm, row.repeat))
     lines = [f"{row.cell} `{row.arm}`: {' '.join((row.error or 'no message').split())}" for row in failed]
     if len(lines) > MOST_LINES:
         lines[MOST_LINES:] = [f"and {len(lines) - MOST_LINES} more, see details.md"]
     rules = case.claims.rules
-    cost = case.users.cost(rules.full_scale_resolution) if users else None
+    cost = users.cost(rules.full_scale_resolution) if users else None
     payloads = [cell for cell in results.along("payload") if cell.payload != "capacity"][:3]
     return {
         "support": markdown(list(_support(case))),
@@ -34,8 +34,8 @@ def context(case: Case) -> dict[str, Any]:
         "claims": judge_all(case, case.claims.claims),
         "payloads": payloads,
         "costed": _costed(case, payloads),
-        "places": dict.fromkeys(one.resolution for one in case.users.carried) if users else (),
-        "needs": [need(n, cost, case.users.limit_s) for n in rules.full_scale_users] if cost else [],
+        "places": dict.fromkeys(one.resolution for one in users.carried) if users else (),
+        "needs": [need(n, cost, users.limit_s) for n in rules.full_scale_users] if users and cost else [],
         "choices": choices(case),
         "recommended": recommended(case),
         "first": _first(case),
@@ -67,8 +67,8 @@ def _support(case: Case) -> Iterable[dict[str, str]]:
             "status": " → ".join(
                 [*([study.status] if study else ()), *([f"**{status}**"] if status else ())]
             ),
-            "memory, MiB": told("memory_peak_mb", study and study.memory_mb),
-            "time, s": told("total_time", study and study.time_s),
+            "memory, MiB": told("memory_peak_mb", study.memory_mb if study else None),
+            "time, s": told("total_time", study.time_s if study else None),
             "users at once": _slashed(claimed, users) if old_users or users else "",
             "file grows": told("growth_ratio", unit="x"),
         }
