@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from vidstega.lab import plots
 from vidstega.lab.arms import ARMS
-from vidstega.lab.plots.style import STAGE_STYLE
+from vidstega.lab.plots.time import STAGE_COLORS
 from vidstega.lab.schema import STAGES
 
 OKABE_ITO = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
@@ -30,14 +30,14 @@ def fits(figure: Figure) -> bool:
 
 def test_colours_are_those_of_okabe_and_ito() -> None:
     arms = [arm.look["color"] for arm in ARMS.values()]
-    stages = [color for _, _, color, _ in STAGE_STYLE.values()]
+    stages = list(STAGE_COLORS.values())
     assert set(arms) | set(stages) <= OKABE_ITO | GREYS
     assert len(set(arms)) == len(ARMS) == len({arm.look["marker"] for arm in ARMS.values()})
     assert len(set(stages)) == len(stages)
 
 
 def test_every_stage_is_drawn_once() -> None:
-    assert sorted(name for names, *_ in STAGE_STYLE.values() for name in names) == sorted(STAGES)
+    assert sorted(name for names in STAGE_COLORS for name in names.split(", ")) == sorted(STAGES)
 
 
 @pytest.mark.parametrize("name", sorted(plots.FIGURES))

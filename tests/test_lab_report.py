@@ -132,7 +132,7 @@ def test_the_verdict_holds_the_figures() -> None:
         "measured on the same machine, takes 20.2 s and 1,150 MiB. Memory does not grow with the video.**"
     ) in text
     assert "estimate of memory holds; its estimate of time is 5.45 times too high" in text
-    assert "This does not: eight workers embed" in text
+    assert "Not: eight workers embed" in text
 
 
 def test_the_table_of_resolutions_holds_claimed_measured_and_ours() -> None:
@@ -196,10 +196,17 @@ def test_costs_stand_beside_the_limits() -> None:
     assert lines(table, "copy / decode and code", "0.05 s / 4.04 s")
 
 
+def test_workers_pay_or_not() -> None:
+    assert "2 workers of `whole+parallel` pay: efficiency 0.75." in told(made())
+    slow = changed(made(), CENTRE, "whole+parallel", total_time=5.5)
+    assert "2 workers of `whole+parallel` do not pay: efficiency 0.55." in told(slow)
+    assert "workers of `whole`" not in told(made())
+
+
 def test_memory_against_length_and_longest_videos() -> None:
     text = details(made())
-    grows = lines(text, "| 1440p | 100KB | `current` | 30 to 300 |", "+1,100.0 MiB per 100 frames", "grows")
-    assert grows and lines(text, "| 1440p | 100KB | `splice` |", "+0.0 MiB per 100 frames", "flat")
+    grows = lines(text, "| 1440p | 100KB | `current` | 30 to 300 |", "| +1,100.0 |", "grows")
+    assert grows and lines(text, "| 1440p | 100KB | `splice` |", "| +0.0 |", "flat")
     longest = section(text, "Longest video")
     assert lines(longest, CENTRE, "`current`", "| 12.0 s |")
     assert lines(longest, CENTRE, "`splice`", "any length")

@@ -95,10 +95,10 @@ def a_list(data: dict[str, Any]) -> str:
     [
         (nan, "rows.0.total_time = nan; input should be a finite number"),
         (unknown_arm, "rows.3.arm = 'quick'; take one of current,"),
-        (other_schema, "schema = 'vidstega.stress/1'; this version reads 'vidstega.stress/2'"),
+        (other_schema, "schema = 'vidstega.stress/1'; input should be 'vidstega.stress/2'"),
         (no_rows, "lacks 'covers'"),
         (half, "is not JSON"),
-        (a_list, "schema = None"),
+        (a_list, "it = []; input should be an object"),
     ],
 )
 def test_a_spoilt_file_is_one_line_and_is_left_alone(

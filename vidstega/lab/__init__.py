@@ -8,56 +8,32 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from vidstega.lab.arms import ARMS
-    from vidstega.lab.covers import make_cover
-    from vidstega.lab.explore import Explorer
-    from vidstega.lab.matrix import Matrix, change, load_matrix, make_matrix
-    from vidstega.lab.plots import FIGURES, draw
-    from vidstega.lab.report import as_markdown, write_report
-    from vidstega.lab.results import Results, load, medians, ratios, run, slopes
-    from vidstega.lab.schema import json_schema
-    from vidstega.lab.users import load_users
-    from vidstega.lab.verdicts import verdict
-
-_HOMES = {
-    "arms": ("ARMS",),
-    "covers": ("make_cover",),
-    "explore": ("Explorer",),
-    "matrix": ("Matrix", "change", "load_matrix", "make_matrix"),
-    "plots": ("FIGURES", "draw"),
-    "report": ("as_markdown", "write_report"),
-    "results": ("Results", "load", "medians", "ratios", "run", "slopes"),
-    "schema": ("json_schema",),
-    "users": ("load_users",),
-    "verdicts": ("verdict",),
+_HOME = {
+    "ARMS": "arms",
+    "FIGURES": "plots",
+    "Explorer": "explore",
+    "Matrix": "matrix",
+    "Results": "results",
+    "as_markdown": "report",
+    "change": "matrix",
+    "draw": "plots",
+    "json_schema": "schema",
+    "load": "results",
+    "load_matrix": "matrix",
+    "load_users": "users",
+    "make_cover": "covers",
+    "make_matrix": "matrix",
+    "medians": "results",
+    "ratios": "results",
+    "run": "results",
+    "slopes": "results",
+    "verdict": "verdicts",
+    "write_report": "report",
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "ARMS",
-    "FIGURES",
-    "Explorer",
-    "Matrix",
-    "Results",
-    "as_markdown",
-    "change",
-    "draw",
-    "json_schema",
-    "load",
-    "load_matrix",
-    "load_users",
-    "make_cover",
-    "make_matrix",
-    "medians",
-    "ratios",
-    "run",
-    "slopes",
-    "verdict",
-    "write_report",
-]
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

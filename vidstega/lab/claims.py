@@ -4,29 +4,10 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from typing import Literal
 
 from vidstega.lab.matrix import DATA, ArmName, read_toml
 from vidstega.lab.model import Model, parse
-
-
-class Thresholds(Model):
-    """By these the study grades: a word, and below which figure it holds."""
-
-    memory: dict[str, float]
-    time: dict[str, float]
-
-    @property
-    def critical_mb(self) -> float:
-        """From here on memory is critical."""
-        return max(self.memory.values())
-
-    def memory_grade(self, mb: float) -> str:
-        """The study's word for so much memory."""
-        return next((word for word, below in self.memory.items() if mb < below), "critical")
-
-    def time_grade(self, seconds: float) -> str:
-        """The study's word for such a time."""
-        return next((word for word, below in self.time.items() if seconds < below), "slow")
 
 
 class Rules(Model):
@@ -35,10 +16,7 @@ class Rules(Model):
     near: float
     helps: float
     worth_a_worker: float
-    longest_video_s: float
-    users: int
-    full_scale_users: int
-    full_scale_most: int
+    full_scale_users: tuple[int, ...]
     full_scale_resolution: str
     link_mb_s: float
 
@@ -55,38 +33,31 @@ class Study(Model):
 
 
 class Check(Model):
-    """A test of `vidstega.lab.verdicts`: where, of which arm and column, with which value; `also` is told."""
+    """A figure and what it is set against; the file says how."""
 
-    test: str
-    cell: str = ""
-    arm: ArmName = "splice"
-    against: ArmName = "current"
-    column: str = ""
+    column: str
+    rule: Literal["near", "helps", "at_least", "at_most"]
     value: float = 0.0
-    unit: str = ""
-    also: str = ""
-
-
-class Claim(Check):
-    """What the study said, with its figure."""
-
-    said: str
-    figure: str
+    least: float | None = None
+    limit: str = ""
+    cell: str = ""
+    arm: ArmName | None = None
+    against: ArmName | None = None
+    words: tuple[str, str] = ("reached", "not reached")
+    shows: str = "{ratio}"
+    said: str = ""
+    figure: str = ""
     topic: str = ""
-
-
-class Goal(Check):
-    """A figure that this project set itself."""
-
-    name: str
+    optional: bool = False
 
 
 class Option(Model):
-    """A way on, and what the study says it costs."""
+    """A way on, what the study says it costs, and when it is the one to take."""
 
     name: str
     cost: str
     question: str
+    checks: tuple[Check, ...]
 
 
 class Claims(Model):
@@ -94,12 +65,21 @@ class Claims(Model):
 
     source: str
     default: tuple[ArmName, ...]
-    thresholds: Thresholds
+    memory: dict[str, float]
     rules: Rules
     study: tuple[Study, ...]
-    claims: tuple[Claim, ...]
-    goals: tuple[Goal, ...]
+    claims: tuple[Check, ...]
+    goals: tuple[Check, ...]
     options: tuple[Option, ...]
+
+    @property
+    def critical_mb(self) -> float:
+        """From here on memory is critical."""
+        return max(self.memory.values())
+
+    def grade(self, mb: float) -> str:
+        """The study's word for so much memory."""
+        return next((word for word, below in self.memory.items() if mb < below), "critical")
 
 
 @cache

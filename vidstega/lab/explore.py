@@ -7,8 +7,10 @@ import io
 import os
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -65,28 +67,31 @@ class Trial:
     def frame_figure(self, number: int, gain: int) -> Figure:
         """Cover, stego, and their difference so many times amplified."""
         return plots.side_by_side(
-            lambda ax: plots.frame(self.cover, number, ax),
-            lambda ax: plots.frame(self.stego, number, ax),
-            lambda ax: plots.difference(self.cover, self.stego, number, ax, gain),
+            partial(plots.frame, self.cover, number),
+            partial(plots.frame, self.stego, number),
+            partial(plots.difference, self.cover, self.stego, number, gain=gain),
             height=2.7,
         )
 
     def packets_figure(self) -> Figure:
         """Sizes of packets before and after."""
-        return plots.side_by_side(lambda ax: plots.packets(self.cover, self.stego, ax), height=3.0)
+        return plots.side_by_side(partial(plots.packets, self.cover, self.stego), height=3.0)
 
     @property
     def summary(self) -> str:
         """What it cost, in lines."""
         noise = [value for n in self.touched[:3] if np.isfinite(value := self.psnr_db(n))]
-        lines = [
-            f"{self.result.mode} ({self.result.reason}), {plain(self.seconds)} s",
-            f"{self.result.carrying:,} of {self.result.frames:,} frames carry",
-            f"file: {bytes_(self.result.bytes_before)}, {bytes_(self.growth_bytes)} more",
-            f"PSNR of touched frames: {plain(float(np.mean(noise)))} dB" if noise else "no sample differs",
-            "the message was read back and is equal" if self.read_back else "NOT READ BACK",
-        ]
-        return "\n".join(lines)
+        return "\n".join(
+            [
+                f"{self.result.mode} ({self.result.reason}), {plain(self.seconds)} s",
+                f"{self.result.carrying:,} of {self.result.frames:,} frames carry",
+                f"file: {bytes_(self.result.bytes_before)}, {bytes_(self.growth_bytes)} more",
+                f"PSNR of touched frames: {plain(float(np.mean(noise)))} dB"
+                if noise
+                else "no sample differs",
+                "the message was read back and is equal" if self.read_back else "NOT READ BACK",
+            ]
+        )
 
 
 def methods(cover: str | os.PathLike[str]) -> list[str]:
@@ -129,71 +134,67 @@ class Explorer:
         self._scratch = tempfile.TemporaryDirectory(prefix="vidstega-")
         self.trial: Trial | None = None
         near = sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in _VIDEOS)
-        wide = widgets.Layout(width="640px")
+        wide, late = widgets.Layout(width="640px"), {"continuous_update": False}
         self.video = widgets.Combobox(value=str(cover), options=near, description="video", layout=wide)
         self.size = widgets.SelectionSlider(options=list(SIZES.items()), value=1 << 10, description="message")
         self.method = widgets.Dropdown(options=["lsb"], description="method")
         self.spread = widgets.Dropdown(options=list(SPREADS.items()), description="spread")
         self.button = widgets.Button(description="Hide", button_style="primary")
-        self.number = widgets.IntSlider(min=0, max=0, description="frame", continuous_update=False)
-        self.gain = widgets.IntSlider(value=100, min=1, max=200, description="amplified")
-        self.gain.continuous_update = False
+        self.number = widgets.IntSlider(min=0, max=0, description="frame", **late)
+        self.gain = widgets.IntSlider(value=100, min=1, max=200, description="amplified", **late)
         self.estimate, self.told = widgets.HTML(), widgets.HTML()
         self.pictures, self.packets = widgets.Image(), widgets.Image()
         self.seen = widgets.VBox([self.told, self.number, self.gain, self.pictures, self.packets])
         choices = [self.video, self.size, self.method, self.spread]
         self.box = widgets.VBox([*choices, self.estimate, self.button, self.seen])
-        self.seen.layout.display = "none"
-        self.video.observe(self._other_video, "value")
-        for choice in (self.size, self.method, self.spread):
-            choice.observe(lambda _: self._foretell(), "value")
-        for choice in (self.number, self.gain):
-            choice.observe(lambda _: self._draw_frame(), "value")
+        for widget, changed in (
+            (self.video, self._other_video),
+            *((choice, self._foretell) for choice in choices[1:]),
+            *((choice, self._draw_frame) for choice in (self.number, self.gain)),
+        ):
+            widget.observe(lambda _, changed=changed: changed(), "value")
         self.button.on_click(lambda _: self.hide())
-        self._other_video(None)
+        self._other_video()
 
-    def _other_video(self, _: Any) -> None:
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What cannot be is one line, and nothing can be pressed."""
+        self.button.disabled = True
+        try:
+            yield
+            self.button.disabled = False
+        except VidstegaError as error:
+            self.estimate.value = f"<b>{html.escape(str(error))}</b>"
+
+    def _other_video(self) -> None:
         """Another video: what was hidden before is no longer shown."""
         self.seen.layout.display = "none"
-        try:
+        with self._told():
             self.method.options = methods(self.video.value)
-        except VidstegaError as error:
-            self._say(error)
-        else:
-            self._foretell()
-
-    def _say(self, error: VidstegaError) -> None:
-        self.estimate.value = f"<b>{html.escape(str(error))}</b>"
-        self.button.disabled = True
+            self._estimate()
 
     def _foretell(self) -> None:
-        try:
-            told = foretell(self.video.value, self.size.value, self.spread.value)
-        except VidstegaError as error:
-            self._say(error)
-            return
+        with self._told():
+            self._estimate()
+
+    def _estimate(self) -> None:
+        told = foretell(self.video.value, self.size.value, self.spread.value)
         self.estimate.value = f"<b>Foretold:</b> {html.escape(told)}"
-        self.button.disabled = False
 
     def hide(self) -> None:
         """Hide for real with what is chosen, and show what came of it."""
-        self.button.disabled = True
-        try:
+        with self._told():
             cover = Path(self.video.value)
             if not cover.is_file():
                 raise InputError(f"{cover} is not a file; choose another video")
             folder = Path(self._scratch.name)
             self.trial = hide(cover, self.size.value, self.method.value, self.spread.value, folder)
-        except VidstegaError as error:
-            self._say(error)
-            return
-        self.told.value = f"<pre>{html.escape(self.trial.summary)}</pre>"
-        self.number.max = len(self.trial.packets) - 1
-        self.number.value = next(iter(self.trial.touched), 0)
-        self.packets.value = _png(self.trial.packets_figure())
-        self._draw_frame()
-        self.seen.layout.display = ""
-        self.button.disabled = False
+            self.told.value = f"<pre>{html.escape(self.trial.summary)}</pre>"
+            self.number.max = len(self.trial.packets) - 1
+            self.number.value = next(iter(self.trial.touched), 0)
+            self.packets.value = _png(self.trial.packets_figure())
+            self._draw_frame()
+            self.seen.layout.display = ""
 
     def _draw_frame(self) -> None:
         if self.trial is not None:

@@ -7,8 +7,9 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -29,7 +30,6 @@ RESOLUTIONS = {
 CAPACITY = "capacity"
 """The payload that just fits at one bit per luma sample in all frames."""
 _UNITS = {"B": 1, "KB": 1 << 10, "MB": 1 << 20}
-_AXES = {"resolutions": "resolution", "frames": "frames", "payloads": "payload"}
 _MATRICES = ("smoke", "standard", "full", "own")
 _COMPARED = ("synthetic", "seed", "covers", "workers", "batch", "interval_ms")
 
@@ -52,26 +52,21 @@ def parse_payload(text: str) -> int | None:
     raise ParameterError(f'take a size such as "100KB", or "{CAPACITY}"')
 
 
-def _known_resolution(text: str) -> str:
-    parse_resolution(text)
-    return text
+def parse_arm(text: str) -> str:
+    """The name of an arm that there is."""
+    if text in ARMS:
+        return text
+    raise ParameterError(f"take one of {', '.join(ARMS)}")
 
 
-def _known_payload(text: str) -> str:
-    parse_payload(text)
-    return text
-
-
-def _known_arm(text: str) -> str:
-    if text not in ARMS:
-        raise ParameterError(f"take one of {', '.join(ARMS)}")
-    return text
+def _checked(parse: Callable[[str], object]) -> AfterValidator:
+    return AfterValidator(lambda text: (parse(text), text)[1])
 
 
 Count = Annotated[int, field("", ge=1)]
-Resolution = Annotated[str, AfterValidator(_known_resolution)]
-Payload = Annotated[str, AfterValidator(_known_payload)]
-ArmName = Annotated[str, AfterValidator(_known_arm)]
+Resolution = Annotated[str, _checked(parse_resolution)]
+Payload = Annotated[str, _checked(parse_payload)]
+ArmName = Annotated[str, _checked(parse_arm)]
 
 
 class Synthetic(Model):
@@ -130,13 +125,6 @@ class Cell:
         names = {self.resolution, str(self.frames), self.payload, arm, Path(self.cover).name}
         return all(part in names for part in re.split(r"[/,]", term) if part)
 
-    @property
-    def _order(self) -> tuple[int, str, int, float]:
-        width, height = (0, 0) if self.cover else parse_resolution(self.resolution)
-        payload = parse_payload(self.payload)
-        size = float("inf") if payload is None else payload
-        return width * height * self.frames, self.resolution, self.frames, size
-
 
 class Matrix(Model):
     """A whole experiment."""
@@ -179,31 +167,25 @@ class Matrix(Model):
     def cells(self) -> tuple[Cell, ...]:
         """All cells, smaller covers first; own ones in their order."""
         best: dict[str, Cell] = {}
-        for cell in self._own() if self.covers else (*self._laid_out(), *self._extra()):
-            if cell.id not in best or best[cell.id].repeats < cell.repeats:
-                best[cell.id] = cell
-        return tuple(best.values() if self.covers else sorted(best.values(), key=lambda cell: cell._order))
+        for cell in self._asked():
+            best[cell.id] = max(best.get(cell.id, cell), cell, key=lambda one: one.repeats)
+        return tuple(best.values() if self.covers else sorted(best.values(), key=_size))
 
-    def _own(self) -> Iterator[Cell]:
-        for cover in self.covers:
-            for payload in self.payloads:
+    def _asked(self) -> Iterator[Cell]:
+        axes = (self.resolutions, self.frames, self.payloads)
+        if self.covers:
+            for cover, payload in product(self.covers, self.payloads):
                 yield Cell("own", 0, payload, self.repeats, cover)
-
-    def _laid_out(self) -> Iterator[Cell]:
-        if self.layout == "product" or self.centre is None:
-            for resolution in self.resolutions:
-                for frames in self.frames:
-                    for payload in self.payloads:
-                        yield Cell(resolution, frames, payload, self.repeats)
             return
-        plain = Cell(**self.centre.model_dump(), repeats=self.repeats)
-        yield replace(plain, repeats=max(self.repeats, self.centre_repeats))
-        for axis, name in _AXES.items():
-            for value in getattr(self, axis):
-                changes: dict[str, Any] = {name: value, "arms": getattr(self.axis_arms, axis)}
-                yield replace(plain, **changes)
-
-    def _extra(self) -> Iterator[Cell]:
+        if self.layout == "product" or self.centre is None:
+            yield from (Cell(*place, self.repeats) for place in product(*axes))
+        else:
+            plain = Cell(**self.centre.model_dump(), repeats=self.repeats)
+            yield replace(plain, repeats=max(self.repeats, self.centre_repeats))
+            for name, axis, values in zip(Centre.model_fields, AxisArms.model_fields, axes, strict=True):
+                for value in values:
+                    changes: dict[str, Any] = {name: value, "arms": getattr(self.axis_arms, axis)}
+                    yield replace(plain, **changes)
         for one in self.extra:
             yield Cell(**{**one.model_dump(), "repeats": one.repeats or self.repeats})
 
@@ -212,6 +194,12 @@ class Matrix(Model):
         """What has to be equal for rows to belong together: everything but what is run, and how often."""
         kept = self.model_dump_json(include=set(_COMPARED))
         return hashlib.sha256(kept.encode()).hexdigest()[:16]
+
+
+def _size(cell: Cell) -> tuple[int, str, int, float]:
+    width, height = parse_resolution(cell.resolution)
+    payload = parse_payload(cell.payload)
+    return width * height * cell.frames, cell.resolution, cell.frames, payload or float("inf")
 
 
 def load_matrix(which: str) -> Matrix:

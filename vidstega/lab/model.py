@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import typing
-from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -52,7 +52,8 @@ def parse(model: type[M], text: str | bytes, where: str, error: type[VidstegaErr
 
 
 def _one_line(model: type[Model], found: ValidationError) -> str:
-    first = min(found.errors(include_url=False), key=lambda one: one["type"] != "extra_forbidden")
+    order = lambda one: (one["loc"] != ("schema",), one["type"] != "extra_forbidden")  # noqa: E731
+    first = min(found.errors(include_url=False), key=order)
     path = [str(part) for part in first["loc"]]
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "json_invalid":
@@ -61,8 +62,7 @@ def _one_line(model: type[Model], found: ValidationError) -> str:
         return f": {_named(path[:-1])}lacks {path[-1]!r}"
     if first["type"] == "extra_forbidden":
         return f": {_named(path[:-1])}unknown key {path[-1]!r}; {_instead(model, path)}"
-    given = repr(first["input"])
-    given = given if len(given) <= 60 else f"{given[:57]}..."
+    given = reprlib.repr(first["input"])
     return f": {'.'.join(path) or 'it'} = {given}; {message[:1].lower()}{message[1:]}"
 
 
@@ -71,16 +71,11 @@ def _named(path: list[str]) -> str:
 
 
 def _instead(model: type[Model], path: list[str]) -> str:
-    names = list(_model_at(model, path[:-1]).model_fields)
-    close = difflib.get_close_matches(path[-1], names, 1)
-    return f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(names)}"
-
-
-def _model_at(model: type[Model], path: Iterable[str]) -> type[Model]:
-    for part in path:
+    for part in path[:-1]:
         if part in model.model_fields:
             model = next(_models_in(model.model_fields[part].annotation), model)
-    return model
+    close = difflib.get_close_matches(path[-1], model.model_fields, 1)
+    return f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(model.model_fields)}"
 
 
 def _models_in(annotation: Any) -> typing.Iterator[type[Model]]:
@@ -92,7 +87,8 @@ def _models_in(annotation: Any) -> typing.Iterator[type[Model]]:
 
 def docs(model: type[Model]) -> str:
     """A Markdown table of all fields: name, unit, meaning."""
-    lines = ["| field | unit | meaning |", "| :-- | :-- | :-- |"]
-    for name, info in model.model_fields.items():
-        lines.append(f"| `{info.alias or name}` | {unit_of(model, name)} | {info.description} |")
-    return "\n".join(lines)
+    fields = model.model_fields.items()
+    rows = [
+        f"| `{info.alias or name}` | {unit_of(model, name)} | {info.description} |" for name, info in fields
+    ]
+    return "\n".join(["| field | unit | meaning |", "| :-- | :-- | :-- |", *rows])

@@ -62,12 +62,9 @@ def ssim(cover: Plane, stego: Plane, depth: int = 8) -> float:
 
 def _ssim_map(x: Floats, y: Floats, c1: float, c2: float) -> Floats:
     mean_x, mean_y = _blur(x), _blur(y)
-    product = mean_x * mean_y
-    squares = mean_x**2 + mean_y**2
-    covariance = _blur(x * y) - product
-    variances = _blur(x * x + y * y) - squares
-    local: Floats = (2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2))
-    return local
+    product, squares = mean_x * mean_y, mean_x**2 + mean_y**2
+    covariance, variances = _blur(x * y) - product, _blur(x * x + y * y) - squares
+    return np.asarray((2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2)))
 
 
 def _bands(shape: tuple[int, ...], margin: int) -> Iterator[slice]:
@@ -80,12 +77,10 @@ def _bands(shape: tuple[int, ...], margin: int) -> Iterator[slice]:
 
 def _blur(plane: Floats) -> Floats:
     """The Gaussian window's mean wherever the window lies within the plane."""
-    height, width = plane.shape
-    reach = len(_TAPS) - 1
-    rows = sum(tap * plane[offset : offset + height - reach] for offset, tap in enumerate(_TAPS))
-    columns = np.asarray(rows)
-    out = sum(tap * columns[:, offset : offset + width - reach] for offset, tap in enumerate(_TAPS))
-    return np.asarray(out)
+    for _ in plane.shape:  # rows, then columns, each time turned over
+        size = len(plane) - len(_TAPS) + 1
+        plane = np.asarray(sum(tap * plane[at : at + size] for at, tap in enumerate(_TAPS))).T
+    return plane
 
 
 def estimate_alpha(plane: Plane) -> float:
@@ -97,12 +92,8 @@ def estimate_alpha(plane: Plane) -> float:
     bias that the flips bring into the prediction is taken off. Near 0 for a cover and alpha for bits that
     *replace* lowest bits; the answer is not clipped, so a cover may come out a little below 0.
 
-    It assumes that a cover's lowest bits look like noise. Where strong compression left flat places it
-    overestimates what was put there (up to twice for small alphas), and it trusts smooth places most, so
-    bits that lie there alone count for more.
-
-    LSB *matching*, which vidstega uses, is made to escape it: the estimate then stays near that of the
-    cover. Both figures side by side say what this detector sees.
+    It assumes that a cover's lowest bits look like noise: in flat places that strong compression left it
+    overestimates. LSB *matching*, which vidstega uses, escapes it: the estimate stays near the cover's.
     """
     total = raw = bias = 0.0
     for rows in _bands(plane.shape, 2):
@@ -119,15 +110,15 @@ def estimate_alpha(plane: Plane) -> float:
 
 def _predict(x: Floats) -> Floats:
     """Each inner sample from its eight neighbours, by the filter KB."""
-    sides = x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, :-2] + x[1:-1, 2:]
     corners = x[:-2, :-2] + x[:-2, 2:] + x[2:, :-2] + x[2:, 2:]
-    predicted: Floats = sides / 2 - corners / 4
-    return predicted
+    return np.asarray(sum(_beside(x)) / 2 - corners / 4)
+
+
+def _beside(x: Floats) -> tuple[Floats, ...]:
+    return x[:-2, 1:-1], x[2:, 1:-1], x[1:-1, :-2], x[1:-1, 2:]
 
 
 def _local_variance(x: Floats) -> Floats:
     """Variance of the four samples beside each inner one."""
-    beside = (x[:-2, 1:-1], x[2:, 1:-1], x[1:-1, :-2], x[1:-1, 2:])
-    mean = sum(beside) / 4
-    squares = sum(b * b for b in beside) / 4
+    mean, squares = sum(_beside(x)) / 4, sum(b * b for b in _beside(x)) / 4
     return np.asarray(squares - mean * mean)

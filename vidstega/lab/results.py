@@ -7,87 +7,55 @@ what follows from them (`DERIVED`). Runs that failed are in it with ``success`` 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas
 from pandas import DataFrame, Series
 
 from vidstega.lab.arms import ARMS
-from vidstega.lab.matrix import Matrix, parse_payload
+from vidstega.lab.matrix import Matrix, load_matrix, parse_payload
 from vidstega.lab.model import unit_of
-from vidstega.lab.schema import STAGES, Experiment, Planned, Row, Skipped, read_experiment
+from vidstega.lab.schema import STAGES, Cover, Experiment, Planned, Row, Skipped, read_experiment
 
 FLAT = 0.10
 """Memory counts as flat if its fitted rise over the measured lengths is at most this share of its mean."""
 
 
-@dataclass(frozen=True)
-class Derived:
-    """A column that follows from others."""
+class Derived(NamedTuple):
+    """A column that follows from others, as `DataFrame.eval` reads it."""
 
     unit: str
     meaning: str
-    compute: Callable[[DataFrame], Series]
-
-
-def _beside(frame: DataFrame, arm: str, column: str, alike: bool = True) -> Series:
-    """Of each row, the figure of `arm` in the same cell and repeat, or else on the same cover."""
-    rows = frame[(frame.arm == arm) & frame.success]
-    same = rows.set_index(["cell", "repeat"])[column]
-    keys = pandas.MultiIndex.from_frame(frame[["cell", "repeat"]])
-    found = Series(same.reindex(keys).to_numpy(), frame.index, dtype=float)
-    first = rows[rows.repeat == 0].drop_duplicates("cover").set_index("cover")[column]
-    return found.fillna(frame.cover.map(first)) if alike else found
-
-
-def _speedup(frame: DataFrame) -> Series:
-    found = Series(float("nan"), frame.index)
-    for arm in ARMS.values():
-        if arm.alone:
-            faster = _beside(frame, arm.alone, "total_time", alike=False) / frame.total_time
-            found = found.where(frame.arm != arm.name, faster)
-    return found
+    expression: str
 
 
 DERIVED = {
-    "io_time": Derived("s", "`read_time` and `write_time`", lambda f: f.read_time + f.write_time),
-    "work_s": Derived(
-        "s", "`total_time` without verification", lambda f: f.total_time - f.verify_s - f.digest_s
-    ),
-    "checked_s": Derived(
-        "s",
-        "until the result is known to be good",
-        lambda f: f.total_time + f.readback_s.where(f.verify_s == 0, 0.0),
-    ),
-    "growth_bytes": Derived("bytes", "result less cover", lambda f: f.bytes_out - f.bytes_in),
-    "growth_ratio": Derived("times", "result over cover", lambda f: f.bytes_out / f.bytes_in),
-    "frames_per_s": Derived("1/s", "frames over time", lambda f: f.frame_count / f.total_time),
-    "mpx_per_s": Derived(
-        "Mpx/s", "pixels over time", lambda f: f.frame_count * f.width * f.height / 1e6 / f.total_time
-    ),
-    "vs_floor": Derived(
-        "times", "time over that of `floor`", lambda f: f.total_time / _beside(f, "floor", "total_time")
-    ),
-    "vs_copy": Derived(
-        "times", "time over that of `copy`", lambda f: f.total_time / _beside(f, "copy", "total_time")
-    ),
-    "work_vs_floor": Derived(
-        "times", "the same without verification", lambda f: f.work_s / _beside(f, "floor", "work_s")
-    ),
-    "speedup": Derived("times", "time of the same arm with one worker over this one's", _speedup),
-    "efficiency": Derived("", "`speedup` over workers", lambda f: f.speedup / f.workers),
+    "io_time": Derived("s", "reading and writing", "read_time + write_time"),
+    "work_s": Derived("s", "without verification", "total_time - verify_s - digest_s"),
+    "checked_s": Derived("s", "until known to be good", "total_time + readback_s * (verify_s == 0)"),
+    "growth_bytes": Derived("bytes", "result less cover", "bytes_out - bytes_in"),
+    "growth_ratio": Derived("times", "result over cover", "bytes_out / bytes_in"),
+    "frames_per_s": Derived("1/s", "frames over time", "frame_count / total_time"),
+    "mpx_per_s": Derived("Mpx/s", "pixels over time", "frame_count * width * height / 1e6 / total_time"),
+    "vs_floor": Derived("times", "time over that of `floor`", "total_time / floor_s"),
+    "vs_copy": Derived("times", "time over that of `copy`", "total_time / copy_s"),
+    "work_vs_floor": Derived("times", "the same without verification", "work_s / floor_s"),
+    "speedup": Derived("times", "time with one worker over this", "alone_s / total_time"),
+    "efficiency": Derived("", "`speedup` over workers", "speedup / workers"),
+    "bound_s": Derived("s", "decoding one GOP and two copies", "gop_frames * frame_decode_s + 2 * copy_s"),
 }
 
 
-def unit(column: str) -> str:
-    """The unit of a column of `Results.frame`."""
+def unit(column: str) -> str | None:
+    """The unit of a column of `Results.frame`, or of a cover; None if it is neither."""
     if column in DERIVED:
         return DERIVED[column].unit
-    return unit_of(Row, column) if column in Row.model_fields else "s"
+    if column.removesuffix("_s") in STAGES:
+        return "s"
+    return next((unit_of(model, column) for model in (Row, Cover) if column in model.model_fields), None)
 
 
 # -- questions to a frame -------------------------------------------------------------------------------
@@ -110,27 +78,23 @@ def ratios(frame: DataFrame, arm: str, against: str, column: str) -> Series:
 def slopes(frame: DataFrame, column: str = "memory_peak_mb") -> DataFrame:
     """A line through a figure against length, by resolution, payload and arm; lengths are frames.
 
-    Columns: slope (a frame), base, r2, mean, shortest, longest, and whether it is flat (see `FLAT`).
+    Columns: shortest, longest, slope (a frame), base, r2, rise (over these lengths, as a share of the mean),
+    and whether it is flat (see `FLAT`).
     """
     rows = []
     for key, some in frame[frame.success].groupby(["resolution", "payload", "arm"], sort=False):
-        x, y = some.frame_count.astype(float), some[column].astype(float)
-        if x.nunique() < 2:
-            continue
-        slope = x.cov(y) / x.var()
-        r2 = x.corr(y) ** 2 if y.nunique() > 1 else float("nan")
-        flat = slope * (x.max() - x.min()) <= FLAT * y.mean()
-        rows.append((*key, slope, y.mean() - slope * x.mean(), r2, y.mean(), x.min(), x.max(), flat))
-    names = ["resolution", "payload", "arm", "slope", "base", "r2", "mean", "shortest", "longest", "flat"]
+        x, y = some.frame_count, some[column]
+        if x.nunique() > 1:
+            slope = x.cov(y) / x.var()
+            r2 = x.corr(y) ** 2 if y.nunique() > 1 else float("nan")
+            rise = slope * (x.max() - x.min()) / y.mean()
+            rows.append((*key, x.min(), x.max(), slope, y.mean() - slope * x.mean(), r2, rise, rise <= FLAT))
+    names = ["resolution", "payload", "arm", "shortest", "longest", "slope", "base", "r2", "rise", "flat"]
     return DataFrame(rows, columns=names).set_index(names[:3])
 
 
-# -- results --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Spread:
-    """Median, least and most of some repeats."""
+class Spread(NamedTuple):
+    """Median, least and most of some values, and how many they are."""
 
     mid: float
     low: float
@@ -146,6 +110,9 @@ class Spread:
         return cls(float(known.median()), float(known.min()), float(known.max()), len(known))
 
 
+# -- results --------------------------------------------------------------------------------------------
+
+
 class Results:
     """What was measured in one experiment."""
 
@@ -153,35 +120,38 @@ class Results:
         self.experiment = experiment
         order = sorted(experiment.cells, key=lambda one: (one.pixels, one.frames, _size(one.payload), one.id))
         self.cells: tuple[Planned, ...] = tuple(order)
-        asked = {arm for cell in self.cells for arm in cell.arms}
-        self.arms = tuple(arm for arm in ARMS if arm in asked)
+        self.arms = tuple(arm for arm in ARMS if any(arm in cell.arms for cell in self.cells))
 
     def __repr__(self) -> str:
-        good = int(self.frame.success.sum())
         return (
-            f"{self.experiment.name}: {good} of {self.experiment.planned} runs in {len(self.cells)} cells "
-            f"were read back and equal, {len(self.failed)} failed, {len(self.skipped)} arms were left out"
+            f"{self.experiment.name}: {self.frame.success.sum()} of {self.experiment.planned} runs in "
+            f"{len(self.cells)} cells were read back and equal, {len(self.failed)} failed, "
+            f"{len(self.skipped)} arms were left out"
         )
 
     @cached_property
     def frame(self) -> DataFrame:
         """One row a repeat, in the order of cells, arms and repeats."""
-        rows = [_flat(row) for row in self.experiment.rows]
-        names = [*(name for name in Row.model_fields if name not in ("stages", "timeline", "video_info"))]
-        frame = DataFrame(rows, columns=[*names, "cover", *(f"{stage}_s" for stage in STAGES)])
-        numbers = [name for name in names if _is_number(name)] + [f"{stage}_s" for stage in STAGES]
-        frame = frame.astype(dict.fromkeys(numbers, float) | {"success": bool, "repeat": int})
-        places = {cell.id: at for at, cell in enumerate(self.cells)}
-        arms = {arm: at for at, arm in enumerate(ARMS)}
-        key = [frame.cell.map(places), frame.arm.map(arms), frame.repeat]
-        frame = frame.iloc[DataFrame(dict(enumerate(key))).sort_values([0, 1, 2]).index]
+        places, arms = [cell.id for cell in self.cells], list(ARMS)
+        order = lambda row: (places.index(row.cell), arms.index(row.arm), row.repeat)  # noqa: E731
+        numbers = [name for name, info in Row.model_fields.items() if _is_number(info.annotation)]
+        numbers = [*(name for name in numbers if name != "repeat"), *(f"{stage}_s" for stage in STAGES)]
+        names = [name for name in Row.model_fields if name not in ("stages", "timeline", "video_info")]
+        rows = [_record(row) for row in sorted(self.experiment.rows, key=order)]
+        frame = DataFrame(rows, columns=list(dict.fromkeys([*names, *numbers, "cover"])))
+        frame = frame.astype(dict.fromkeys(numbers, float) | {"success": bool})
+        covers = self.experiment.covers
+        beside = {
+            "floor_s": _limit(frame, "floor", "total_time"),
+            "copy_s": _limit(frame, "copy", "total_time"),
+            "frame_decode_s": _limit(frame, "floor", "decode_s") / frame.frame_count,
+            "alone_s": _beside(frame, frame.arm.map({name: arm.alone for name, arm in ARMS.items()})),
+            "gop_frames": frame.cover.map({id: one.gop_frames for id, one in covers.items()}).astype(float),
+        }
+        whole = frame.assign(**beside)
         for name, derived in DERIVED.items():
-            frame = frame.assign(**{name: derived.compute(frame)})
-        return frame.reset_index(drop=True)
-
-    @cached_property
-    def _medians(self) -> DataFrame:
-        return medians(self.frame)
+            whole[name] = whole.eval(derived.expression, engine="python")
+        return whole.drop(columns=list(beside))
 
     @cached_property
     def slopes(self) -> DataFrame:
@@ -220,8 +190,11 @@ class Results:
         others = {"resolution", "frames", "payload"} - {axis}
         if self.own:
             others = {"payload"} if axis == "resolution" else others | {"cover"}
-        middle = self.centre
-        return [one for one in self.cells if all(getattr(one, n) == getattr(middle, n) for n in others)]
+        return [one for one in self.cells if all(getattr(one, n) == getattr(self.centre, n) for n in others)]
+
+    @cached_property
+    def _medians(self) -> DataFrame:
+        return medians(self.frame)
 
     def value(self, cell: str, arm: str, column: str) -> float | None:
         """The median of a figure over the repeats that succeeded."""
@@ -232,17 +205,15 @@ class Results:
 
     def ratio(self, cell: str, arm: str, against: str, column: str) -> Spread | None:
         """How many times less than `against` the arm takes, within a repeat."""
-        found = ratios(self.frame, arm, against, column)
-        return Spread.of(found[cell]) if cell in found.index.unique("cell") else None
+        return Spread.of(ratios(self.frame, arm, against, column).get(cell, ()))
 
     def slope(self, cell: Planned, arm: str) -> Any:
         """The line of memory against length at the cell, or the centre's scaled by pixels; None without."""
         for one in (cell, self.centre):
             key = (one.resolution, one.payload, arm)
             if key in self.slopes.index:
-                line = self.slopes.loc[key]
-                scale = cell.pixels / one.pixels if one is not cell else 1.0
-                return _scaled(line, scale)
+                scaled = {"slope": self.slopes.slope[key] * cell.pixels / one.pixels}
+                return Series({**self.slopes.loc[key], **(scaled if one is not cell else {})})
         return None
 
     def good(self, cell: str, arm: str) -> list[Row]:
@@ -250,25 +221,27 @@ class Results:
         return [row for row in self.experiment.rows if row.success and (row.cell, row.arm) == (cell, arm)]
 
 
-def _scaled(line: Series, scale: float) -> Series:
-    line = line.copy()
-    line[["slope", "base", "mean"]] = line[["slope", "base", "mean"]] * scale
-    return line
-
-
-def _flat(row: Row) -> dict[str, Any]:
-    plain = row.model_dump(exclude={"stages", "timeline", "video_info"})
+def _record(row: Row) -> dict[str, Any]:
     stages = row.stages.model_dump() if row.stages else {}
-    return {
-        **plain,
-        "cover": row.video_info["cover"],
-        **{f"{name}_s": value for name, value in stages.items()},
-    }
+    plain = row.model_dump(exclude={"stages", "timeline", "video_info"})
+    return plain | {"cover": row.video_info["cover"]} | {f"{name}_s": took for name, took in stages.items()}
 
 
-def _is_number(name: str) -> bool:
-    kind = str(Row.model_fields[name].annotation)
-    return name != "repeat" and ("float" in kind or "int" in kind)
+def _is_number(annotation: Any) -> bool:
+    return annotation in (float, int, float | None, int | None)
+
+
+def _beside(frame: DataFrame, arm: str | Series, column: str = "total_time") -> Series:
+    """Of each row, the figure of an arm (or of one for each row) in the same cell and repeat."""
+    known = frame[frame.success].set_index(["cell", "repeat", "arm"])[column]
+    keys = pandas.MultiIndex.from_frame(frame[["cell", "repeat"]].assign(arm=arm))
+    return Series(known.reindex(keys).to_numpy(), frame.index, dtype=float)
+
+
+def _limit(frame: DataFrame, arm: str, column: str) -> Series:
+    """The same of an arm that does not depend on the payload: else that of any run on the same cover."""
+    rows = frame[(frame.arm == arm) & frame.success & (frame.repeat == 0)].drop_duplicates("cover")
+    return _beside(frame, arm, column).fillna(frame.cover.map(rows.set_index("cover")[column]))
 
 
 def _size(payload: str) -> float:
@@ -278,7 +251,6 @@ def _size(payload: str) -> float:
 
 def run(matrix: Matrix | str, out: str | os.PathLike[str] = "results/local", **options: Any) -> Results:
     """Run what is not done yet of a matrix, or of the one named, into a folder; see `run_matrix`."""
-    from vidstega.lab.matrix import load_matrix
     from vidstega.lab.run import run_matrix
 
     return Results(run_matrix(load_matrix(matrix) if isinstance(matrix, str) else matrix, out, **options))

@@ -8,7 +8,6 @@ ratios, speed-up) is not stored: `vidstega.lab.results` computes it.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
@@ -226,17 +225,11 @@ def read_experiment(where: Path) -> Experiment:
     """
     path = where / RESULTS if where.is_dir() else where
     try:
-        text = path.read_bytes()
+        return parse(Experiment, path.read_bytes(), str(path))
     except OSError:
         raise InputError(f"{path} is not there; run `vidstega stress` first") from None
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}; measure again, or take a whole copy") from None
-    schema = found.get("schema") if isinstance(found, dict) else None
-    if schema != SCHEMA:
-        raise InputError(f"{path}: schema = {schema!r}; this version reads {SCHEMA!r}, so measure again")
-    return parse(Experiment, text, str(path))
+    except InputError as error:
+        raise InputError(f"{error}; measure again, or take a whole copy") from None
 
 
 def json_schema() -> dict[str, Any]:
@@ -246,18 +239,5 @@ def json_schema() -> dict[str, Any]:
 
 def tables() -> str:
     """The whole file in Markdown, a table a record."""
-    records: tuple[type[Model], ...] = (
-        Experiment,
-        Row,
-        Stages,
-        Timeline,
-        Planned,
-        Skipped,
-        Cover,
-        Codec,
-        Machine,
-        Memory,
-    )
-    abouts = [" ".join((one.__doc__ or "").split()) for one in records]
-    heads = [f"## {one.__name__}\n\n{about}" for one, about in zip(records, abouts, strict=True)]
-    return "\n\n".join(f"{head}\n\n{docs(one)}" for head, one in zip(heads, records, strict=True))
+    records = (Experiment, Row, Stages, Timeline, Planned, Skipped, Cover, Codec, Machine, Memory)
+    return "\n\n".join(f"## {one.__name__}\n\n{one.__doc__}\n\n{docs(one)}" for one in records)

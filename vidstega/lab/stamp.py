@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import os
 import platform
+import re
 import subprocess
 from importlib import metadata
 from pathlib import Path
@@ -15,38 +17,33 @@ import psutil
 
 from vidstega.lab.schema import Machine, Stamp
 
-_PACKAGES = ("vidstega", "av", "numpy", "joblib", "cryptography", "memory-profiler", "psutil")
-_OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
+_PACKAGES = (
+    *("vidstega", "av", "numpy", "joblib", "cryptography", "memory-profiler", "psutil"),
+    *("opencv-python", "opencv-python-headless", "opencv-contrib-python"),
+)
 _PACKAGE = Path(__file__).parents[1]
 _MEASURING = ("lab/arms/", "lab/run/", "lab/covers/", "lab/quality.py")
 
 
 def stamp() -> Stamp:
     """Machine, versions and commit."""
-    return Stamp(machine=_machine(), versions=_versions(), commit=_commit(), code=code_digest())
-
-
-def _machine() -> Machine:
     ram = round(psutil.virtual_memory().total / (1 << 20))
-    return Machine(cpu=_cpu_name(), cores=os.cpu_count() or 1, ram_mib=ram, os=platform.platform())
+    machine = Machine(cpu=_cpu_name(), cores=os.cpu_count() or 1, ram_mib=ram, os=platform.platform())
+    return Stamp(machine=machine, versions=_versions(), commit=_commit(), code=code_digest())
 
 
 def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^model name\s*: *(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return found[1].strip()
+    return platform.processor() or platform.machine()
 
 
 def _versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
-    for name in (*_PACKAGES, *_OPENCV):
-        try:
+    for name in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     libraries = ("libavcodec", "libavformat", "libswscale")
     return found | {name: ".".join(map(str, av.library_versions[name])) for name in libraries}
 
@@ -55,7 +52,7 @@ def _commit() -> str | None:
     """Of the code that measures, with "+changes" if it differs from that; None outside git."""
     try:
         head = _git("rev-parse", "--short=12", "HEAD")
-        return head + ("+changes" if _git("status", "--porcelain", "--untracked-files=no", "--", ".") else "")
+        return head + "+changes" * bool(_git("status", "--porcelain", "--untracked-files=no", "--", "."))
     except (OSError, subprocess.CalledProcessError):
         return None
 

@@ -5,46 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.container import BarContainer
+from matplotlib.ticker import MaxNLocator
+from pandas import DataFrame
 
 from vidstega.lab.arms import ARMS
 from vidstega.lab.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION
 from vidstega.lab.users import UsersFile, Visit, Watch
 
 _NAMES = {"splice": "vidstega", "current": "present way"}
+_SHADES = ("#9AD9C6", "#56B4E9", "#0072B2", "#000000")
 
 
 def users_carried(users: UsersFile, ax: Axes) -> Axes:
     """The most simultaneous users that were carried, by resolution and arm."""
-    places = list(dict.fromkeys(one.resolution for one in users.carried))
-    arms = list(dict.fromkeys(one.arm for one in users.carried))
-    width = 0.8 / len(arms)
-    for k, arm in enumerate(arms):
-        color = ARMS[arm].look["color"]
-        for x, place in enumerate(places):
-            most = users.most(arm, place)
-            if most is not None:
-                at = x + (k - (len(arms) - 1) / 2) * width
-                ax.bar(at, most.users, 0.9 * width, color=color, label="" if x else _NAMES.get(arm, arm))
-                ax.annotate(most.text, (at, most.users), (0, 2), textcoords="offset points", ha="center")
-    ax.set_xticks(range(len(places)), places)
-    ax.set(ylabel="users at once (number)", title=f"Carried within {users.limit_s:g} s")
+    rows = [one.model_dump() | {"text": one.text} for one in users.carried]
+    table = DataFrame(rows, columns=["arm", "resolution", "users", "text"])
+    places, arms = (list(dict.fromkeys(table[name])) for name in ("resolution", "arm"))
+    wide = table.pivot(index="resolution", columns="arm").loc[places]
+    colors = [ARMS[arm].look["color"] for arm in arms]
+    wide.users[arms].rename(columns=_NAMES).plot.bar(ax=ax, rot=0, width=0.75, color=colors)
+    for bars, arm in zip(ax.containers, arms, strict=True):
+        assert isinstance(bars, BarContainer)
+        ax.bar_label(bars, wide.text[arm].fillna(""), padding=2)
+    ax.margins(y=0.1)
+    ax.set(xlabel="", ylabel="users at once (number)", title=f"Carried within {users.limit_s:g} s")
     ax.legend(loc="upper right")
     return ax
 
 
 def users_p95(users: UsersFile, ax: Axes, arm: str = "splice") -> Axes:
     """The 95th percentile of the time to a result against simultaneous users, a line a resolution."""
-    shades = ("#9AD9C6", "#56B4E9", "#0072B2", "#000000")
-    places = list(dict.fromkeys(one.resolution for one in users.carried if one.arm == arm))
-    for shade, place in zip(shades, places, strict=False):
-        rows = [one for one in users.of(arm, place) if one.p95_s is not None]
+    places = dict.fromkeys(one.resolution for one in users.carried if one.arm == arm)
+    for shade, place in zip(_SHADES, places, strict=False):
+        rows = [(one.users, one.p95_s) for one in users.of(arm, place) if one.p95_s is not None]
         if rows:
-            x, y = [one.users for one in rows], [one.p95_s or 0.0 for one in rows]
-            ax.plot(x, y, color=shade, marker=ARMS[arm].look["marker"], markersize=5, label=place)
+            ax.plot(*zip(*rows, strict=True), color=shade, marker="o", markersize=5, label=place)
     ax.axhline(users.limit_s, color=VERMILION, linewidth=1, linestyle="--")
     ax.set_xscale("log", base=2)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set(xlabel="users at once (number)", ylabel="95 % have a result within (s)")
     ax.set_title(f"Time to a result, {_NAMES.get(arm, arm)}")
     ax.legend(loc="center left")

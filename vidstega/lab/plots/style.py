@@ -12,18 +12,10 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
-GREY = "#999999"
-
-STAGE_STYLE = {
-    "start": (("probe", "plan", "seal"), "probe, plan, seal", YELLOW, ""),
-    "decode": (("decode",), "decode", SKY, ""),
-    "embed": (("embed",), "embed", VERMILION, ""),
-    "encode": (("encode",), "encode", BLUE, ""),
-    "mux": (("mux",), "mux", PURPLE, ""),
-    "verify": (("digest", "verify"), "digest, verify", "#DDDDDD", "//"),
-}
+ORANGE, SKY, GREEN, YELLOW = "#E69F00", "#56B4E9", "#009E73", "#F0E442"
+BLUE, VERMILION, PURPLE, GREY, LIGHT = "#0072B2", "#D55E00", "#CC79A7", "#999999", "#DDDDDD"
+BELOW: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.45, -0.16)}
+"""Of a legend under the axes."""
 _STYLE: dict[str, Any] = {
     "font.size": 11,
     "axes.spines.top": False,
@@ -31,7 +23,6 @@ _STYLE: dict[str, Any] = {
     "axes.titlesize": 12,
     "axes.titlelocation": "left",
     "legend.frameon": False,
-    "hatch.linewidth": 0.6,
     "svg.hashsalt": "vidstega",
 }
 
@@ -45,18 +36,12 @@ def style() -> Iterator[None]:
         yield
 
 
-def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float = 0.09) -> None:
+def label_ends(ax: Axes, ends: Sequence[tuple[float, float, str, str]], gap: float) -> None:
     """Write (x, y, text, colour) beside the ends of lines, moved apart by `gap` of the axis."""
     low, high = ax.get_ylim()
-    last = -1.0
+    at = -1.0
     for x, y, text, color in sorted(ends, key=lambda end: end[1]):
-        at = max((y - low) / (high - low), last + gap)
-        last = at
+        at = max((y - low) / (high - low), at + gap)
         place: dict[str, Any] = {"textcoords": "axes fraction", "va": "center", "color": color}
         arrow = {"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 0}
         ax.annotate(text, (x, y), (1.02, at), arrowprops=arrow, annotation_clip=False, **place)
-
-
-def short(value: float) -> str:
-    """Two or three digits."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"

@@ -1,55 +1,60 @@
-"""Time: by stage, by resolution, with workers."""
+"""Time: by stage, by resolution, with workers; and the whole matrix in colours."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from pandas import DataFrame
 
 from vidstega.lab.arms import ARMS
-from vidstega.lab.plots.style import GREY, STAGE_STYLE, short
+from vidstega.lab.plots.style import BELOW, BLUE, GREY, LIGHT, PURPLE, SKY, VERMILION, YELLOW
 from vidstega.lab.results import Results
 from vidstega.lab.schema import Planned
 
 BY_RESOLUTION = ("current", "whole", "splice")
+STAGE_COLORS = {
+    "probe, plan, seal": YELLOW,
+    "decode": SKY,
+    "embed": VERMILION,
+    "encode": BLUE,
+    "mux": PURPLE,
+    "digest, verify": LIGHT,
+}
 
 
-def stages(results: Results, ax: Axes, cell: Planned | None = None) -> Axes:
-    """Wall time of every arm at a cell as stacked bars of stages."""
-    cell = cell or results.centre
-    known = {arm: results.value(cell.id, arm, "total_time") for arm in results.arms}
-    totals = {arm: total for arm, total in known.items() if total is not None}
-    longest = max(totals.values(), default=1.0)
-    for y, (arm, total) in enumerate(totals.items()):
-        end = _stack(results, cell, arm, ax, y, across=True)
-        ax.text(max(total, end) + 0.01 * longest, y, f"{total:.2f} s", va="center")
-    ax.set_yticks(range(len(totals)), list(totals))
+def stages(
+    results: Results, ax: Axes, cells: Sequence[Planned] = (), arms: Sequence[str] = tuple(ARMS)
+) -> Axes:
+    """Wall time of arms at some cells, or at the centre, as stacked bars of stages."""
+    some = list(cells) or [results.centre]
+    totals, rows = {}, {}
+    for cell, arm in ((cell, arm) for cell in some for arm in arms):
+        if (total := results.value(cell.id, arm, "total_time")) is not None:
+            name = f"{_name(results, cell)} {arm}" if cells else arm
+            totals[name], rows[name] = total, [_took(results, cell, arm, label) for label in STAGE_COLORS]
+    if not rows:
+        return ax
+    table = DataFrame(rows, index=list(STAGE_COLORS)).T
+    look = {"color": STAGE_COLORS, "edgecolor": "#555555", "linewidth": 0.4}
+    table.plot.barh(ax=ax, stacked=True, width=0.75, legend=False, **look)
+    for y, (name, total) in enumerate(totals.items()):
+        ax.text(max(total, table.loc[name].sum()), y, f" {total:.2f} s", va="center")
     ax.invert_yaxis()
-    ax.set_xlim(0, 1.12 * longest)
-    ax.set(xlabel="wall time (s)", title=f"Where the time goes, {cell.id}")
-    _stage_legend(ax)
+    ax.set_xlim(0, 1.12 * max(totals.values()))
+    ax.set(xlabel="wall time (s)", title=f"Where the time goes, {_alike(results) if cells else some[0].id}")
+    ax.legend(ncols=3, **BELOW)
     return ax
 
 
-def time_resolution(results: Results, ax: Axes, arms: Sequence[str] = BY_RESOLUTION) -> Axes:
-    """Wall time against resolution, stacked by stage, a group of bars for each resolution."""
-    cells = results.along("resolution")
-    width, ticks = 0.8 / len(arms), []
-    for x, cell in enumerate(cells):
-        for k, arm in enumerate(arms):
-            at = x + (k - (len(arms) - 1) / 2) * width
-            ticks.append((at, arm))
-            _stack(results, cell, arm, ax, at, across=False, thickness=0.9 * width)
-        ax.text(x, 1, cell.resolution, transform=ax.get_xaxis_transform(), ha="center", weight="bold")
-    ax.set_xticks([at for at, _ in ticks], [arm for _, arm in ticks], rotation=90, fontsize=9)
-    ax.set(ylabel="wall time (s)")
-    ax.set_title(f"Time against resolution, {_alike(results)}", pad=20)
-    _stage_legend(ax)
-    return ax
+def _took(results: Results, cell: Planned, arm: str, label: str) -> float:
+    return sum(results.value(cell.id, arm, f"{stage}_s") or 0.0 for stage in label.split(", "))
+
+
+def _name(results: Results, cell: Planned) -> str:
+    return cell.id.rpartition("/")[0] if results.own else cell.resolution
 
 
 def _alike(results: Results) -> str:
@@ -57,15 +62,21 @@ def _alike(results: Results) -> str:
     return middle.payload if results.own else f"{middle.frames} frames, {middle.payload}"
 
 
+def time_resolution(results: Results, ax: Axes, arms: Sequence[str] = BY_RESOLUTION) -> Axes:
+    """Wall time of some arms by resolution, as stacked bars of stages."""
+    return stages(results, ax, results.along("resolution"), arms)
+
+
 def speedup(results: Results, ax: Axes) -> Axes:
     """Speed-up by several workers against resolution, a line a parallel arm, beside the ideal."""
     cells = list({cell.resolution: cell for cell in results.along("resolution")}.values())
-    workers = 1.0
-    for arm in (arm for arm in results.arms if ARMS[arm].alone):
-        values = [results.value(cell.id, arm, "speedup") for cell in cells]
-        workers = max([workers, *(results.value(cell.id, arm, "workers") or 1.0 for cell in cells)])
-        y = [float("nan") if value is None else value for value in values]
-        ax.plot(range(len(cells)), y, label=f"{arm} against {ARMS[arm].alone}", **ARMS[arm].look)
+    frame = results.frame[results.frame.cell.isin([cell.id for cell in cells])].dropna(subset="speedup")
+    if frame.empty:
+        return ax
+    workers = frame.workers.max()
+    table = frame.pivot_table("speedup", "cell", "arm", "median").reindex([cell.id for cell in cells])
+    for arm in table:
+        ax.plot(range(len(cells)), table[arm], label=f"{arm} against {ARMS[arm].alone}", **ARMS[arm].look)
     ax.axhline(workers, color=GREY, linestyle=":", label=f"ideal for {workers:.0f} workers")
     ax.axhline(1, color=GREY, linewidth=0.8, label="no gain")
     ax.set_xticks(range(len(cells)), [cell.resolution for cell in cells])
@@ -75,54 +86,36 @@ def speedup(results: Results, ax: Axes) -> Axes:
     return ax
 
 
+def memory_map(results: Results, ax: Axes) -> Axes:
+    """Peak memory, resolution by arm."""
+    return heat_map(results, ax, "memory_peak_mb", "peak memory (MiB)")
+
+
 def heat_map(results: Results, ax: Axes, column: str = "total_time", title: str = "wall time (s)") -> Axes:
     """A figure of the matrix, resolution by arm, on a logarithmic scale, each cell with its number."""
     cells, arms = results.along("resolution"), results.arms
-    values = [[results.value(cell.id, arm, column) for arm in arms] for cell in cells]
-    known = [value for line in values for value in line if value]
-    norm = LogNorm(min(known), max(max(known), min(known) * 1.001))
-    shown = [[value or float("nan") for value in line] for line in values]
-    image = ax.imshow(shown, norm=norm, cmap="cividis", aspect="auto")
+    rows = [[results.value(cell.id, arm, column) for arm in arms] for cell in cells]
+    table = DataFrame(rows, dtype=float).to_numpy()
+    if np.isnan(table).all():
+        return ax
+    low, high = float(np.nanmin(table)), float(np.nanmax(table))
+    norm = LogNorm(low, max(high, 1.001 * low))
+    image = ax.imshow(table, norm=norm, cmap="cividis", aspect="auto")
     failed = {(row.cell, row.arm) for row in results.failed}
-    for y, cell in enumerate(cells):
-        for x, arm in enumerate(arms):
-            value = values[y][x]
-            text = "" if value is None else short(value)
-            bold = value is None and (cell.id, arm) in failed
-            dark = value is not None and norm(value) < 0.55
-            look: dict[str, Any] = {"color": "white" if dark else "black", "weight": "bold" if bold else None}
-            ax.text(x, y, "failed" if bold else text, ha="center", va="center", **look)
+    for y, x in ((y, x) for y in range(len(cells)) for x in range(len(arms))):
+        value = float(table[y, x])
+        if value > 0:
+            color = "white" if norm(value) < 0.55 else "black"
+            ax.text(x, y, _short(value), ha="center", va="center", color=color)
+        elif (cells[y].id, arms[x]) in failed:
+            ax.text(x, y, "failed", ha="center", va="center", weight="bold")
     ax.set_xticks(range(len(arms)), arms, rotation=30, ha="right", rotation_mode="anchor")
-    ax.set_yticks(
-        range(len(cells)), [cell.id.rpartition("/")[0] if results.own else cell.resolution for cell in cells]
-    )
+    ax.set_yticks(range(len(cells)), [_name(results, cell) for cell in cells])
     ax.spines[:].set_visible(False)
     ax.set_title(title)
-    bar = ax.figure.colorbar(image, ax=ax, label=title)
-    bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
-    bar.ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.figure.colorbar(image, ax=ax, label=title, format=lambda value, _: _short(value)).minorticks_off()
     return ax
 
 
-def _stack(
-    results: Results, cell: Planned, arm: str, ax: Axes, at: float, *, across: bool, thickness: float = 0.7
-) -> float:
-    """Draw a bar, and return where it ends."""
-    start = 0.0
-    for names, _, color, hatch in STAGE_STYLE.values():
-        size = sum(results.value(cell.id, arm, f"{name}_s") or 0.0 for name in names)
-        look: dict[str, Any] = {"color": color, "hatch": hatch, "edgecolor": "#555555", "linewidth": 0.4}
-        if across:
-            ax.barh(at, size, thickness, left=start, **look)
-        else:
-            ax.bar(at, size, thickness, bottom=start, **look)
-        start += size
-    return start
-
-
-def _stage_legend(ax: Axes) -> None:
-    patches = [
-        Patch(facecolor=color, hatch=hatch, edgecolor="#555555", linewidth=0.4, label=label)
-        for _, label, color, hatch in STAGE_STYLE.values()
-    ]
-    ax.legend(handles=patches, loc="upper center", bbox_to_anchor=(0.45, -0.16), ncols=3)
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 1 else f"{value:.2g}"

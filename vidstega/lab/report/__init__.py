@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from pathlib import Path
-from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vidstega.lab.report import details, summary
 from vidstega.lab.results import Results, load
-from vidstega.lab.text import amount, bytes_, plain, span
+from vidstega.lab.text import amount, bytes_, frames, per_hundred, plain
 from vidstega.lab.users import UsersFile, load_users
-from vidstega.lab.verdicts import make_case
+from vidstega.lab.verdicts import OLD, make_case
 
 REPORT = "analysis_report.md"
-DETAILS = "details.md"
 FIGURES = "figures"
-_TEMPLATES = Path(__file__).with_name("templates")
+_PAGES = {REPORT: summary.context, "details.md": details.context}
 
 
 def write_report(folder: str | os.PathLike[str]) -> Path:
@@ -40,44 +39,22 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
     where = Path(folder)
     results, users = load(where), load_users(where)
     figures = plots.write_figures(results, users, where / FIGURES)
-    texts = render(results, users, [path.stem for path in figures])
-    for name, text in zip((REPORT, DETAILS), texts, strict=True):
+    for name, text in zip(_PAGES, render(results, users, [path.stem for path in figures]), strict=True):
         (where / name).write_text(text, encoding="utf-8", newline="\n")
     return where / REPORT
 
 
 def render(
     results: Results, users: UsersFile | None = None, figures: list[str] | None = None
-) -> tuple[str, str]:
+) -> tuple[str, ...]:
     """The report and its details as Markdown, with the figures of these names."""
+    templates = FileSystemLoader(Path(__file__).with_name("templates"))
+    maker = Environment(loader=templates, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    maker.filters.update(plain=plain, amount=amount, bytes=bytes_, frames=frames, per_hundred=per_hundred)
     case = make_case(results, users)
-    shared: dict[str, Any] = {"figures": figures or [], "case": case, "experiment": results.experiment}
-    return (
-        _fill("analysis_report.md.j2", {**shared, **summary.context(case)}),
-        _fill("details.md.j2", {**shared, **details.context(case)}),
-    )
-
-
-def _fill(name: str, context: dict[str, Any]) -> str:
-    maker = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    maker.filters.update(plain=plain, span=span, amount=amount, bytes=bytes_)
-    return _tidy(maker.get_template(name).render(context))
-
-
-def _tidy(text: str) -> str:
-    """No trailing blanks, never two empty lines in a row."""
-    lines: list[str] = []
-    for line in map(str.rstrip, text.splitlines()):
-        if line or (lines and lines[-1]):
-            lines.append(line)
-    return "\n".join(lines).strip() + "\n"
+    maker.globals.update(case=case, e=results.experiment, data=users, figures=figures or [], OLD=OLD)
+    pages = [maker.get_template(f"{name}.j2").render(context(case)) for name, context in _PAGES.items()]
+    return tuple(re.sub(r"\s*\n(\s*\n)+", "\n\n", page).strip() + "\n" for page in pages)
 
 
 def as_markdown(report: str | os.PathLike[str]) -> str:
