@@ -111,7 +111,8 @@ def test_its_room_is_exact_and_known_beforehand(toy: FreeSpace, cover: Path, tmp
 def test_what_one_family_refuses_is_left_to_the_others(
     toy: FreeSpace, cover_vp9: Path, tmp_path: Path
 ) -> None:
-    assert {row.method for row in vidstega.capacity(cover_vp9).rows} == {"lsb"}
+    offered = {row.method for row in vidstega.capacity(cover_vp9).rows}
+    assert "lsb" in offered and "free" not in offered
     assert estimate_extraction(scan_file(cover_vp9)).disk_bytes > 0
     assert "no MP4" in str(toy.obstacle(scan_file(cover_vp9)))
     for call in (
@@ -223,7 +224,7 @@ def test_an_unknown_method_is_one_line(toy: FreeSpace, cover: Path, tmp_path: Pa
     }
     with pytest.raises(ParameterError) as caught:
         calls[call]()
-    assert str(caught.value) == "unknown method 'nosuch'; there are: auto, free, lsb"
+    assert str(caught.value) == f"unknown method 'nosuch'; there are: auto, {', '.join(carriers.names())}"
 
 
 def test_a_method_becomes_a_carrier_of_samples() -> None:
@@ -231,10 +232,11 @@ def test_a_method_becomes_a_carrier_of_samples() -> None:
         name = "mine"
 
     methods.register(Mine())
-    assert carriers.names() == ["lsb", "mine"]
+    assert {"lsb", "mine"} <= set(carriers.names())
     assert carriers.get("mine") == Samples(Mine()) == carriers.get(Mine())
-    assert [carrier.method for carrier in carriers.automatic()] == ["lsb"]
-    assert [carrier.method for carrier in carriers.to_search()] == ["lsb"], "one carrier reads a whole family"
+    assert "mine" not in [carrier.method for carrier in carriers.automatic()]
+    searched = [carrier for carrier in carriers.to_search() if carrier.family == "samples"]
+    assert [carrier.method for carrier in searched] == ["lsb"], "one carrier reads a whole family"
     assert [carrier.method for carrier in carriers.to_search("mine")] == ["mine"]
     assert carriers.get(own := FreeSpace()) is own
     with pytest.raises(ParameterError, match="name of 1 to 16 bytes"):
