@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,22 +13,28 @@ pytest.importorskip("memory_profiler")
 from vidstega.lab.run.process import ArmError, Worker
 
 
-def test_a_worker_that_dies_says_so() -> None:
-    with (
-        Worker("vidstega.lab.arms", ["copy"]) as worker,
-        pytest.raises(ArmError, match="ended with status 3"),
-    ):
-        worker.run({"do": "fail", "how": "die"}, timeout_s=20)
+def test_a_worker_that_dies_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "dies.py").write_text("import sys\nprint('{}', flush=True)\ninput()\nsys.exit(3)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Worker("dies") as worker, pytest.raises(ArmError, match="ended with status 3: it said nothing"):
+        worker.run({}, timeout_s=20)
+
+
+def test_a_worker_that_is_killed_says_so() -> None:
+    with Worker("vidstega.lab.arms", ["copy"]) as worker:
+        os.kill(worker._process.pid, signal.SIGKILL)
+        with pytest.raises(ArmError, match=r"killed by signal 9 \(out of memory\?\)"):
+            worker.run({"do": "read"}, timeout_s=20)
 
 
 def test_a_worker_that_fails_goes_on() -> None:
     with Worker("vidstega.lab.arms", ["copy"]) as worker:
         for _ in range(2):
-            with pytest.raises(ArmError, match="RuntimeError: copy fails because it was asked to"):
-                worker.run({"do": "fail"}, timeout_s=20)
+            with pytest.raises(ArmError, match=r"^\w+: "):
+                worker.run({"do": "hide"}, timeout_s=20)
 
 
-def test_memory_that_is_held_for_a_moment_is_seen(tmp_path: Path) -> None:
+def test_memory_that_is_held_for_a_moment_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Far shorter than the distance of two samples: the high-water mark has it, where there is one."""
     module = tmp_path / "blip.py"
     module.write_text(
@@ -37,18 +44,11 @@ def test_memory_that_is_held_for_a_moment_is_seen(tmp_path: Path) -> None:
     )
     if not os.access("/proc/self/clear_refs", os.W_OK):
         pytest.skip("no high-water mark here")
-    here = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(tmp_path)
-    try:
-        with Worker("blip", interval_s=5) as worker:
-            for _ in range(2):
-                _, seen = worker.run({}, timeout_s=20)
-                assert 95 < seen.peak_mib - seen.before_mib < 125
-    finally:
-        if here is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = here
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Worker("blip", interval_s=5) as worker:
+        for _ in range(2):
+            _, seen = worker.run({}, timeout_s=20)
+            assert 95 < seen.peak_mib - seen.before_mib < 125
 
 
 def test_a_worker_that_takes_too_long_is_stopped() -> None:

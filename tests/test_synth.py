@@ -274,5 +274,5 @@ def test_container_that_does_not_hold_the_codec(tmp_path: Path) -> None:
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="writable"):
+    with pytest.raises(OutputError, match="create it first"):
         make_cover(tmp_path / "no" / "c.mp4", width=64, height=48, frames=2)

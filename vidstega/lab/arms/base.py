@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ Planes = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Job:
-    """What a fresh process is told to do: paths and numbers."""
+    """What a fresh process is told to do: paths and numbers. Pixels and frames are the cover's."""
 
     cover: str
     stego: str
@@ -28,11 +27,18 @@ class Job:
     fourcc: str = ""
     batch: int = 10
     workers: int = 1
+    pixels: int = 0
+    frames: int = 0
 
     @property
     def message(self) -> bytes:
         """The payload itself."""
         return Path(self.payload).read_bytes() if self.payload else b""
+
+    @property
+    def payload_bytes(self) -> int:
+        """Its size."""
+        return Path(self.payload).stat().st_size if self.payload else 0
 
 
 @dataclass(frozen=True)
@@ -51,53 +57,28 @@ class Did:
 
 
 @dataclass(frozen=True)
-class Task:
-    """A run before it begins, for predictions: the cover, how much is hidden, by how many."""
-
-    cover: str
-    width: int
-    height: int
-    frames: int
-    bytes: int
-    payload_bytes: int
-    workers: int = 1
-    batch: int = 10
-
-
-@dataclass(frozen=True)
 class Arm:
     """One way to write a video.
 
     Parameters
     ----------
     kind : "control" (the study's way), "vidstega", or "limit" (carries nothing)
-    about : one sentence for the guide
+    look : of its lines in figures
     hide : writes `Job.stego`
     read : reads it back, raises if it is not what it should be, and says what was compared
     needs : bytes of memory and of disk at its peak, on the safe side
     frames : the planes it may change, frame by frame, and their depth
-    look : of its lines in figures
-    guess_s : seconds for 100 megapixels with reading back, for the bar's guess of what is left
-    modules : imported before anything is measured
     alone : the arm that is the same with one worker
     """
 
     name: str
     kind: str
-    about: str
+    look: Mapping[str, Any]
     hide: Callable[[Job], Did]
     read: Callable[[Job], str]
-    needs: Callable[[Task], tuple[float, float]]
-    look: Mapping[str, Any]
-    guess_s: float
-    modules: tuple[str, ...] = ()
+    needs: Callable[[Job], tuple[float, float]]
     frames: Callable[[str], Iterator[tuple[Planes, int]]] | None = None
     alone: str = ""
-
-    @property
-    def domain(self) -> str:
-        """The samples that quality is measured in."""
-        return "bgr" if self.kind == "control" else "luma"
 
 
 class MissingError(VidstegaError):
@@ -113,16 +94,3 @@ def same_payload(job: Job, payload: bytes) -> str:
     if hashlib.sha256(payload).hexdigest() != job.sha256:
         raise Different(f"{len(payload):,} bytes came back, but not those that were hidden")
     return "payload"
-
-
-@dataclass
-class Clock:
-    """Seconds by stage: each `lap` adds what passed since the one before."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    _last: float = field(default_factory=time.perf_counter)
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from vidstega.clock import Clock
 from vidstega.errors import InputError, OutputError
-from vidstega.lab.arms.base import Clock
-from vidstega.lab.arms.control import Picture, Reader, load_opencv
+from vidstega.lab.arms.control import Picture, open_video, open_writer, pictures
 
 CODECS = (("HFYU", ".mkv"), ("FFV1", ".mkv"), ("FFVH", ".mkv"), ("ULRG", ".mkv"), ("M8RG", ".mkv"))
 """Lossless codecs OpenCV's FFmpeg may write. Some go through 4:2:2 or 4:2:0, are not exact, and fall out;
 PNG, JPEG-LS and JPEG 2000 are exact or nearly so and ten times slower, so they are not tried at all."""
-
-_TRIALS = 3
 
 
 @dataclass(frozen=True)
@@ -27,8 +24,8 @@ class Trial:
     fourcc: str
     suffix: str
     exact: bool
-    write_s: float
-    read_s: float
+    write_s: float = 0.0
+    read_s: float = 0.0
 
 
 def pick_codec() -> tuple[Trial, list[Trial]]:
@@ -46,36 +43,33 @@ def pick_codec() -> tuple[Trial, list[Trial]]:
     ramp = np.add.outer(np.arange(360), np.arange(640))[..., None] // (4, 5, 6)
     frames = [(ramp + rng.integers(0, 8, ramp.shape)).astype(np.uint8) for _ in range(6)]
     with tempfile.TemporaryDirectory(prefix="vidstega-") as folder:
-        turns = [[_try_codec(*codec, frames, Path(folder)) for codec in CODECS] for _ in range(_TRIALS)]
-    trials = [_best(some) for some in zip(*turns, strict=True)]
+        turns = [[_try_codec(*codec, frames, Path(folder)) for codec in CODECS] for _ in range(3)]
+    trials = [
+        replace(
+            some[0],
+            exact=all(one.exact for one in some),
+            write_s=min(one.write_s for one in some),
+            read_s=min(one.read_s for one in some),
+        )
+        for some in zip(*turns, strict=True)
+    ]
     exact = [trial for trial in trials if trial.exact]
     if not exact:
         raise OutputError(f"OpenCV writes none of {', '.join(name for name, _ in CODECS)} without loss here")
     return min(exact, key=lambda trial: trial.write_s + trial.read_s), trials
 
 
-def _best(turns: Sequence[Trial]) -> Trial:
-    """Exact only if it always was."""
-    write_s, read_s = min(one.write_s for one in turns), min(one.read_s for one in turns)
-    return replace(turns[0], exact=all(one.exact for one in turns), write_s=write_s, read_s=read_s)
-
-
 def _try_codec(fourcc: str, suffix: str, frames: list[Picture], folder: Path) -> Trial:
-    cv2 = load_opencv()
     path, clock = folder / f"{fourcc}{suffix}", Clock()
-    size = (frames[0].shape[1], frames[0].shape[0])
-    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), 25.0, size)
-    if not writer.isOpened():
-        return Trial(fourcc, suffix, False, 0.0, 0.0)
-    for frame in frames:
-        writer.write(frame)
-    writer.release()
-    clock.lap("write")
     try:
-        with Reader(path) as reader:
-            back = list(reader)
-    except InputError:
-        back = []
-    clock.lap("read")
+        writer = open_writer(path, fourcc, 25.0, frames[0].shape[1::-1])
+        for frame in frames:
+            writer.write(frame)
+        writer.release()
+        clock.lap("write")
+        back = list(pictures(open_video(path)))
+        clock.lap("read")
+    except (InputError, OutputError):
+        return Trial(fourcc, suffix, False)
     exact = len(back) == len(frames) and all(map(np.array_equal, back, frames))
     return Trial(fourcc, suffix, exact, clock.seconds["write"], clock.seconds["read"])

@@ -15,36 +15,28 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
-from itertools import chain, islice
+from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from numpy.typing import NDArray
 
+from vidstega.clock import Clock
 from vidstega.errors import CapacityError, InputError, OutputError, PayloadError
-from vidstega.lab.arms.base import (
-    MIB,
-    Arm,
-    Clock,
-    Did,
-    Job,
-    MissingError,
-    Planes,
-    Task,
-    same_payload,
-)
+from vidstega.lab.arms.base import MIB, Arm, Did, Job, MissingError, Planes, same_payload
 
 Picture = NDArray[np.uint8]
 """Samples of shape (height, width, 3), blue first."""
 
 _HEAD_BYTES = 8
 _SALT_BYTES, _NONCE_BYTES, _TAG_BYTES = 16, 12, 16
+_WIDTH, _HEIGHT, _FPS = 3, 4, 5  # cv2.CAP_PROP_FRAME_WIDTH, CAP_PROP_FRAME_HEIGHT, CAP_PROP_FPS
 OVERHEAD_BYTES = _HEAD_BYTES + _SALT_BYTES + _NONCE_BYTES + _TAG_BYTES
 
 
@@ -69,49 +61,33 @@ def load_opencv() -> Any:
 # -- the arms -------------------------------------------------------------------------------------------
 
 
-def control_arm(name: str, about: str, look: Mapping[str, Any], guess_s: float, alone: str = "") -> Arm:
+def control_arm(name: str, look: Mapping[str, Any], alone: str = "") -> Arm:
     """The arm "current" or a variant of it, "current+streaming" or "current+parallel"."""
     variant = name.partition("+")[2] or "read_all"
-    return Arm(
-        name=name,
-        kind="control",
-        about=about,
-        hide=partial(_hide, variant),
-        read=partial(_read, variant),
-        needs=partial(_needs, variant),
-        look=look,
-        guess_s=guess_s,
-        modules=("joblib",) if variant == "parallel" else (),
-        frames=_planes,
-        alone=alone,
-    )
 
+    def hide_job(job: Job) -> Did:
+        how: dict[str, Any] = {"variant": variant, "batch": job.batch, "workers": job.workers}
+        return hide(Path(job.cover), Path(job.stego), job.message, job.key, fourcc=job.fourcc, **how)
 
-def _hide(variant: str, job: Job) -> Did:
-    how: dict[str, Any] = {"variant": variant, "batch": job.batch, "workers": job.workers}
-    return hide(Path(job.cover), Path(job.stego), job.message, job.key, fourcc=job.fourcc, **how)
+    def read(job: Job) -> str:
+        batch = job.batch if variant == "streaming" else None
+        return same_payload(job, recover(Path(job.stego), job.key, batch=batch))
 
+    def needs(job: Job) -> tuple[float, float]:
+        """BGR frames that are held, ten times the payload (bytes, sealed, bits), decoder and encoder."""
+        frame, payload = 3 * job.pixels, job.payload_bytes
+        held = min(job.frames, job.batch) if variant == "streaming" else job.frames
+        memory = 160 * MIB + frame * (held + 12) + 10 * payload
+        if variant == "parallel":
+            memory += 80 * MIB * job.workers + frame * min(job.frames, 1 + 8 * payload // frame)
+        return memory, 0.7 * frame * job.frames
 
-def _read(variant: str, job: Job) -> str:
-    batch = job.batch if variant == "streaming" else None
-    return same_payload(job, recover(Path(job.stego), job.key, batch=batch))
-
-
-def _needs(variant: str, task: Task) -> tuple[float, float]:
-    """BGR frames that are held, ten times the payload (bytes, sealed, bits), OpenCV's decoder and encoder."""
-    frame = 3 * task.width * task.height
-    held = min(task.frames, task.batch) if variant == "streaming" else task.frames
-    memory = 160 * MIB + frame * (held + 12) + 10 * task.payload_bytes
-    if variant == "parallel":
-        carrying = min(task.frames, 1 + 8 * task.payload_bytes // frame)
-        memory += 80 * MIB * task.workers + frame * carrying
-    return memory, 0.7 * frame * task.frames
+    return Arm(name, "control", look, hide_job, read, needs, _planes, alone)
 
 
 def _planes(path: str) -> Iterator[tuple[Planes, int]]:
-    with Reader(Path(path)) as reader:
-        for frame in reader:
-            yield tuple(frame[..., channel] for channel in range(3)), 8
+    for frame in pictures(open_video(Path(path))):
+        yield tuple(frame[..., channel] for channel in range(3)), 8
 
 
 # -- hiding ---------------------------------------------------------------------------------------------
@@ -128,7 +104,7 @@ def hide(
     batch: int = 10,
     workers: int = 1,
 ) -> Did:
-    """Hide a message as the study's application does, in one of its variants.
+    """Hide a message as the study's application does: "read_all", "streaming" or "parallel".
 
     Raises
     ------
@@ -138,26 +114,29 @@ def hide(
     clock, at, total, used = Clock(), 0, 0, 0
     bits = np.unpackbits(np.frombuffer(_seal(message, key), np.uint8))
     clock.lap("seal")
-    with Reader(cover) as reader, _Writer(stego, fourcc, reader) as writer:
-        samples = 3 * reader.size[0] * reader.size[1]
-        for frames in _batches(reader, batch if variant == "streaming" else None):
-            clock.lap("decode")
-            carrying = min(len(frames), -(-(len(bits) - at) // samples))
-            todo = bits[at : at + carrying * samples]
-            if variant == "parallel":
-                frames[:carrying] = _embed_in_pool(frames[:carrying], todo, workers)
-            else:
-                for number in range(carrying):
-                    embed_frame(frames[number], todo[number * samples :])
-            at, used, total = at + len(todo), used + carrying, total + len(frames)
-            clock.lap("embed")
-            for frame in frames:
-                writer.write(frame)
-            frames.clear()  # or the next batch is read while this one is in memory
-            clock.lap("encode")
-        capacity = max(0, total * samples // 8 - OVERHEAD_BYTES)
-        if at < len(bits):
-            raise CapacityError(f"needs {len(bits):,} bits, capacity is {8 * capacity:,} bits")
+    source = open_video(cover)
+    size = (int(source.get(_WIDTH)), int(source.get(_HEIGHT)))
+    writer = open_writer(stego, fourcc, source.get(_FPS) or 25.0, size)
+    samples = 3 * size[0] * size[1]
+    for frames in _batches(pictures(source), batch if variant == "streaming" else None):
+        clock.lap("decode")
+        carrying = min(len(frames), -(-(len(bits) - at) // samples))
+        todo = [bits[at + k * samples : at + (k + 1) * samples] for k in range(carrying)]
+        if variant == "parallel":
+            frames[:carrying] = _embed_in_pool(frames[:carrying], todo, workers)
+        else:
+            for frame, some in zip(frames, todo, strict=False):
+                embed_frame(frame, some)
+        at, used, total = at + sum(map(len, todo)), used + carrying, total + len(frames)
+        clock.lap("embed")
+        for frame in frames:
+            writer.write(frame)
+        frames.clear()  # or the next batch is read while this one is in memory
+        clock.lap("encode")
+    capacity = max(0, total * samples // 8 - OVERHEAD_BYTES)
+    if at < len(bits):
+        raise CapacityError(f"needs {len(bits):,} bits, capacity is {8 * capacity:,} bits")
+    writer.release()
     clock.lap("encode")
     return Did(
         stages=clock.seconds,
@@ -173,30 +152,22 @@ def hide(
 
 
 def embed_frame(frame: Picture, bits: Picture) -> Picture:
-    """Replace the lowest bits of a frame's samples, in order, by as many of `bits` as fit; in place."""
-    flat = frame.reshape(-1)
-    count = min(len(bits), flat.size)
-    flat[:count] &= 0xFE
-    flat[:count] |= bits[:count]
+    """Replace the lowest bits of a frame's first samples by `bits`, in place."""
+    first = frame.reshape(-1)[: len(bits)]
+    first &= 0xFE
+    first |= bits
     return frame
 
 
-def _embed_in_pool(frames: Sequence[Picture], bits: Picture, workers: int) -> list[Picture]:
-    import joblib
-
-    if not frames:
-        return []
-    samples = frames[0].size
-    tasks = (
-        joblib.delayed(_embed_copy)(frame, bits[number * samples : (number + 1) * samples])
-        for number, frame in enumerate(frames)
-    )
-    done: list[Picture] = joblib.Parallel(n_jobs=workers, backend="loky")(tasks)
+def _embed_in_pool(frames: list[Picture], bits: list[Picture], workers: int) -> list[Picture]:
+    """joblib hands large arrays over as read-only maps, so each process makes a copy."""
+    tasks = (joblib.delayed(_embed_copy)(*task) for task in zip(frames, bits, strict=True))
+    done: list[Picture] = joblib.Parallel(n_jobs=workers, backend="loky")(tasks) if frames else []
     return done
 
 
 def _embed_copy(frame: Picture, bits: Picture) -> Picture:
-    return embed_frame(np.array(frame), bits)  # joblib hands large arrays over as read-only maps
+    return embed_frame(np.array(frame), bits)
 
 
 # -- getting back ---------------------------------------------------------------------------------------
@@ -210,76 +181,50 @@ def recover(stego: Path, key: str, *, batch: int | None = None) -> bytes:
     PayloadError
         If there is none.
     """
-    with Reader(stego) as reader:
-        parts: list[Picture] = []
-        wanted, have = 8 * _HEAD_BYTES, 0
-        for frames in _batches(reader, batch):
-            for frame in frames:
-                if have >= wanted:
-                    break  # the rest was read, as the application does, and holds nothing
-                parts.append(np.packbits(frame.reshape(-1) & 1))
-                have += frame.size
-                if len(parts) == 1:
-                    wanted += 8 * int.from_bytes(parts[0][:_HEAD_BYTES].tobytes(), "big")
-            frames.clear()
-    data = b"".join(part.tobytes() for part in parts)
-    return _unseal(data[_HEAD_BYTES : wanted // 8], key)
+    data, wanted = bytearray(), _HEAD_BYTES
+    for frames in _batches(pictures(open_video(stego)), batch):
+        for frame in frames:
+            if len(data) >= wanted:
+                break  # the rest was read, as the application does, and holds nothing
+            data += np.packbits(frame.reshape(-1) & 1).tobytes()
+            wanted = _HEAD_BYTES + int.from_bytes(data[:_HEAD_BYTES], "big")
+        frames.clear()
+    return _unseal(bytes(data[_HEAD_BYTES:wanted]), key)
 
 
 # -- OpenCV ---------------------------------------------------------------------------------------------
 
 
-class Reader:
-    """Frames of a video, one by one, as OpenCV gives them."""
-
-    def __init__(self, path: Path) -> None:
-        self._cv2 = load_opencv()
-        self._capture = self._cv2.VideoCapture(str(path), self._cv2.CAP_FFMPEG)
-        if not self._capture.isOpened():
-            raise InputError(f"OpenCV cannot read {path}")
-        self.size = (self._ask("FRAME_WIDTH"), self._ask("FRAME_HEIGHT"))
-        self.fps = float(self._capture.get(self._cv2.CAP_PROP_FPS)) or 25.0
-
-    def _ask(self, name: str) -> int:
-        return int(self._capture.get(getattr(self._cv2, f"CAP_PROP_{name}")))
-
-    def __enter__(self) -> Reader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._capture.release()
-
-    def __iter__(self) -> Iterator[Picture]:
-        while True:
-            ok, frame = self._capture.read()
-            if not ok:
-                return
-            yield frame
+def open_video(path: Path) -> Any:
+    """OpenCV's reader of a video; InputError if it cannot read it."""
+    cv2 = load_opencv()
+    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+    if not capture.isOpened():
+        raise InputError(f"OpenCV cannot read {path}")
+    return capture
 
 
-class _Writer:
-    def __init__(self, path: Path, fourcc: str, like: Reader) -> None:
-        cv2 = load_opencv()
-        self._path = path
-        code = cv2.VideoWriter_fourcc(*fourcc)
-        self._writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, code, like.fps, like.size)
-        if not self._writer.isOpened():
-            raise OutputError(f"OpenCV cannot write {fourcc} to {path}")
-
-    def __enter__(self) -> _Writer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.release()
-
-    def write(self, frame: Picture) -> None:
-        self._writer.write(frame)
+def pictures(capture: Any) -> Iterator[Picture]:
+    """The frames that a reader gives, one by one."""
+    while True:
+        ok, frame = capture.read()
+        if not ok:
+            return
+        yield frame
 
 
-def _batches(frames: Iterable[Picture], size: int | None) -> Iterator[list[Picture]]:
+def open_writer(path: Path, fourcc: str, fps: float, size: tuple[int, int]) -> Any:
+    """OpenCV's writer of a video of (width, height) pixels, to be released in the end."""
+    cv2 = load_opencv()
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), fps, size)
+    if not writer.isOpened():
+        raise OutputError(f"OpenCV cannot write {fourcc} to {path}")
+    return writer
+
+
+def _batches(frames: Iterator[Picture], size: int | None) -> Iterator[list[Picture]]:
     """Lists of `size` frames; all of them in one list if that is None."""
-    source = iter(frames)
-    while batch := list(islice(source, size)):
+    while batch := list(islice(frames, size)):
         yield batch
 
 
@@ -290,7 +235,7 @@ def _seal(message: bytes, key: str) -> bytes:
     salt, nonce = secrets.token_bytes(_SALT_BYTES), secrets.token_bytes(_NONCE_BYTES)
     sealed = AESGCM(_derive(key, salt)).encrypt(nonce, message, None)
     size = len(salt) + len(nonce) + len(sealed)
-    return b"".join(chain([size.to_bytes(_HEAD_BYTES, "big"), salt, nonce, sealed]))
+    return b"".join((size.to_bytes(_HEAD_BYTES, "big"), salt, nonce, sealed))
 
 
 def _unseal(data: bytes, key: str) -> bytes:

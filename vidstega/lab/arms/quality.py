@@ -18,19 +18,25 @@ MOST_FRAMES = 3
 
 def compare(arm: Arm, job: Job, frames_used: int) -> dict[str, Any]:
     """Means over the planes of some changed frames, in the samples that the arm embeds in."""
-    changed = list(islice(_changed(arm, job), frames_used or None))
+    changes = (n for n, before, after, _ in _pairs(arm, job) if not all(map(np.array_equal, before, after)))
+    changed = list(islice(changes, frames_used or None))
     at = np.linspace(0, len(changed) - 1, min(MOST_FRAMES, len(changed))).round().astype(int)
     wanted = {changed[k] for k in at}
-    rows, depth = [], 8
-    for number, before, after, depth in _pairs(arm, job):
-        if number in wanted:
-            rows += [_measure(a, b, depth) for a, b in zip(before, after, strict=True)]
-        if number >= max(wanted, default=-1):
-            break
-    mean = {name: float(np.mean([row[name] for row in rows])) for name in (rows[0] if rows else ())}
-    error = mean.pop("mse", 0.0)
-    psnr = 10 * math.log10((2**depth - 1) ** 2 / error) if error else None
-    return {**mean, "psnr_db": psnr, "quality_frames": len(wanted), "quality_domain": arm.domain}
+    seen = {
+        "quality_frames": len(wanted),
+        "quality_domain": "bgr" if arm.kind == "control" else "luma",
+    }
+    rows = [
+        _measure(*planes, depth)
+        for n, before, after, depth in islice(_pairs(arm, job), max(wanted, default=-1) + 1)
+        for planes in zip(before, after, strict=True)
+        if n in wanted
+    ]
+    if not rows:
+        return seen
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    psnr = -10 * math.log10(mean.pop("error"))
+    return {**mean, "psnr_db": psnr, **seen}
 
 
 def _pairs(arm: Arm, job: Job) -> Iterator[tuple[int, Planes, Planes, int]]:
@@ -40,17 +46,11 @@ def _pairs(arm: Arm, job: Job) -> Iterator[tuple[int, Planes, Planes, int]]:
         yield number, before, after, depth
 
 
-def _changed(arm: Arm, job: Job) -> Iterator[int]:
-    for number, before, after, _ in _pairs(arm, job):
-        if not all(map(np.array_equal, before, after)):
-            yield number
-
-
 def _measure(before: Any, after: Any, depth: int) -> dict[str, float]:
-    large = min(before.shape) >= 11
+    """Error is the mean square over that of the peak."""
     return {
-        "mse": quality.mse(before, after),
-        "ssim": quality.ssim(before, after, depth) if large else math.nan,
+        "error": quality.mse(before, after) / (2**depth - 1) ** 2,
+        "ssim": quality.ssim(before, after, depth) if min(before.shape) >= 11 else math.nan,
         "change_rate": quality.change_rate(before, after),
         "ws_alpha": quality.estimate_alpha(after),
         "ws_alpha_cover": quality.estimate_alpha(before),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
@@ -38,25 +39,23 @@ def expand(paths: Iterable[str], say: Callable[[str], None] = print) -> list[str
 def _in_folder(folder: Path, say: Callable[[str], None]) -> list[str]:
     known: list[tuple[int, str, str]] = []
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in _SUFFIXES:
-            continue
-        try:
-            one = _probe(str(path))
-        except VidstegaError as error:
-            say(f"{path.name} is left out: {error}")
-            continue
-        known.append((one.width * one.height * one.frames, _label(one), str(path)))
+        if path.suffix.lower() in _SUFFIXES:
+            try:
+                one = _probe(str(path))
+            except VidstegaError as error:
+                say(f"{path.name} is left out: {error}")
+                continue
+            known.append((one.width * one.height * one.frames, _label(one), str(path)))
     if not known:
         raise InputError(
             f"{folder} holds no video that can be read; give a folder with videos, or one of them"
         )
-    known.sort()
-    turns: dict[str, int] = {}
+    turns: Counter[str] = Counter()
     ranked = []
-    for work, label, path_ in known:
-        turns[label] = turns.get(label, 0) + 1
-        ranked.append((turns[label], work, path_))
-    return [path_ for _, _, path_ in sorted(ranked)]
+    for work, label, name in sorted(known):
+        turns[label] += 1
+        ranked.append((turns[label], work, name))
+    return [name for _, _, name in sorted(ranked)]
 
 
 @cache
@@ -114,19 +113,9 @@ def provide(cell: Cell, matrix: Matrix, folder: Path) -> Path:
 def describe(path: str | os.PathLike[str], synthetic: dict[str, Any] | None = None) -> Cover:
     """What a cover is, as the results keep it."""
     one = _probe(str(path))
-    return Cover(
-        id=Path(path).name,
-        path=str(path),
-        sha256=_sha256(path),
-        **{name: getattr(one, name) for name in ("bytes", "codec", "pix_fmt", "width", "height", "frames")},
-        **{name: getattr(one, name) for name in ("duration_s", "key_frames", "splice", "reason")},
-        fps=round(float(one.rate), 6),
-        gop_frames=gop_frames(path),
-        streams=tuple(map(str, one.streams)),
-        synthetic=synthetic,
-    )
-
-
-def _sha256(path: str | os.PathLike[str]) -> str:
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    told = {name: getattr(one, name) for name in Cover.model_fields if hasattr(one, name)}
+    told |= {"id": Path(path).name, "path": str(path), "sha256": digest, "synthetic": synthetic}
+    told |= {"fps": round(float(one.rate), 6), "gop_frames": gop_frames(path)}
+    return Cover(**told | {"streams": tuple(map(str, one.streams))})

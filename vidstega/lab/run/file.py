@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,6 @@ from vidstega.lab.schema import (
     read_experiment,
 )
 
-Key = tuple[str, str, int]
 _SAME = ("config_digest", "machine", "versions", "code")
 
 
@@ -50,31 +49,33 @@ class ResultsFile:
             return cls(path, head)
         try:
             old = read_experiment(path)
+            if any(getattr(old, name) != head[name] for name in _SAME):
+                raise InputError(f"{path} is of another matrix, machine or code")
         except InputError as error:
             say(f"{error}; it is kept as {_move_aside(path).name}")
-            return cls(path, head)
-        if any(getattr(old, name) != head[name] for name in _SAME):
-            say(f"{path} is of another matrix, machine or code; it is kept as {_move_aside(path).name}")
             return cls(path, head)
         head["created"] = old.created
         return cls(path, head, list(old.rows), list(old.skipped), dict(old.covers), old.control_codec)
 
     @property
-    def done(self) -> set[Key]:
+    def done(self) -> set[tuple[str, str, int]]:
         """Cell, arm and repeat of each run that has a row."""
         return {(row.cell, row.arm, row.repeat) for row in self.rows}
 
     def add(self, row: Row) -> None:
         """A run that is done or failed."""
         self.rows.append(row)
-        self.skipped = [one for one in self.skipped if (one.cell, one.arm) != (row.cell, row.arm)]
+        self._forget(row.cell, row.arm)
         self.save()
 
     def skip(self, entry: Skipped) -> None:
         """An arm that was left out."""
-        others = [one for one in self.skipped if (one.cell, one.arm) != (entry.cell, entry.arm)]
-        self.skipped = [*others, entry]
+        self._forget(entry.cell, entry.arm)
+        self.skipped.append(entry)
         self.save()
+
+    def _forget(self, cell: str, arm: str) -> None:
+        self.skipped = [one for one in self.skipped if (one.cell, one.arm) != (cell, arm)]
 
     def experiment(self) -> Experiment:
         """All of it, as the file says."""
@@ -101,10 +102,9 @@ class ResultsFile:
 
     def save(self) -> None:
         """Write it beside, and put it in place in one step."""
-        text = self.experiment().model_dump_json(by_alias=True, indent=1)
-        draft = self.path.with_name(f".{self.path.name}.{os.getpid()}")
+        draft = self.path.with_name(f".{self.path.name}")
         with draft.open("w", encoding="utf-8") as out:
-            out.write(text)
+            out.write(self.experiment().model_dump_json(by_alias=True, indent=1))
             out.flush()
             os.fsync(out.fileno())
         draft.replace(self.path)
@@ -141,8 +141,5 @@ def new_head(matrix: Matrix, cells: Sequence[Planned], memory: Memory) -> dict[s
 
 
 def _move_aside(path: Path) -> Path:
-    when = time.strftime("%Y%m%d-%H%M%S", time.gmtime(path.stat().st_mtime))
-    aside, count = path.with_name(f"{path.stem}.{when}{path.suffix}"), 1
-    while aside.exists():
-        aside, count = path.with_name(f"{path.stem}.{when}-{count}{path.suffix}"), count + 1
-    return path.replace(aside)
+    names = (path.with_name(f"{path.stem}.{number}{path.suffix}") for number in count(1))
+    return path.replace(next(name for name in names if not name.exists()))

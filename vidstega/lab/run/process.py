@@ -24,10 +24,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
 from importlib import metadata
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psutil
@@ -54,7 +52,6 @@ class Measured:
     baseline and what the high-water mark of the process itself (not its children) rose by; None if unknown.
     """
 
-    wall_s: float
     cpu_s: float
     before_mib: float
     after_mib: float
@@ -67,16 +64,13 @@ class Measured:
     timeline_mib: tuple[float, ...]
 
 
-@cache
-def memory_metric() -> str:
-    """What of a process's memory is summed up here: "pss" or, where there is none, "uss"."""
-    return "pss" if hasattr(psutil.Process().memory_full_info(), "pss") else "uss"
+_METRIC = "pss" if sys.platform == "linux" else "uss"
 
 
 def memory_note(interval_ms: int) -> Memory:
     """How memory is measured here."""
     return Memory(
-        metric=memory_metric(),
+        metric=_METRIC,
         unit="MiB, sum over the process tree",
         tool=f"memory_profiler {metadata.version('memory-profiler')}, sampled from another process",
         least_interval_ms=interval_ms,
@@ -86,12 +80,11 @@ def memory_note(interval_ms: int) -> Memory:
 def tree_mib(pid: int) -> float | None:
     """Memory of a process and all its children now, in MiB; None if it is gone."""
     try:
-        (mib,) = memory_usage(
-            pid, interval=0, include_children=True, backend=f"psutil_{memory_metric()}", max_iterations=1
-        )
+        backend = f"psutil_{_METRIC}"
+        (mib,) = memory_usage(pid, interval=0, include_children=True, backend=backend, max_iterations=1)
+        return float(mib)
     except (psutil.Error, TypeError):  # TypeError: memory_profiler's answer to a process that is gone
         return None
-    return None if mib is None else float(mib)
 
 
 def tree_cpu_s(pid: int) -> float:
@@ -126,12 +119,13 @@ class Worker:
             stdout=subprocess.PIPE,
             stderr=self._stderr,
         )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._in, self._out = self._process.stdin, self._process.stdout
         self._lines: queue.Queue[bytes] = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
+        for line in self._out:
             self._lines.put(line)
         self._lines.put(b"")
 
@@ -143,9 +137,7 @@ class Worker:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -156,9 +148,9 @@ class Worker:
                 with suppress(psutil.Error):
                     process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout, self._stderr):
+        for pipe in (self._in, self._out, self._stderr):
             with suppress(OSError):
-                pipe.close()  # type: ignore[union-attr]
+                pipe.close()
 
     def run(self, job: Mapping[str, Any], *, timeout_s: float) -> tuple[dict[str, Any], Measured]:
         """Do one job and measure it.
@@ -178,10 +170,8 @@ class Worker:
         wall, cpu = time.perf_counter() - started, tree_cpu_s(pid) - cpu
         after, highest = tree_mib(pid) or 0.0, _status_mib(pid, "VmHWM")
         high_water = None if highest is None or resident is None else before + highest - resident
-        reply = self._reply(line)
         sampled, (short_s, short_mib) = max([before, after, *sizes]), _thin(times, sizes)
-        return reply, Measured(
-            wall_s=wall,
+        return self._reply(line), Measured(
             cpu_s=cpu,
             before_mib=before,
             after_mib=after,
@@ -203,10 +193,9 @@ class Worker:
             raise ArmError(f"took longer than {timeout_s:.0f} s and was stopped") from None
 
     def _send(self, job: Mapping[str, Any]) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(json.dumps(job).encode() + b"\n")
-            self._process.stdin.flush()
+            self._in.write(json.dumps(job).encode() + b"\n")
+            self._in.flush()
         except OSError:
             raise self._death() from None
 

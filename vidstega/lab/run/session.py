@@ -9,7 +9,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,18 +19,19 @@ from tqdm.auto import tqdm
 
 import vidstega
 from vidstega.errors import ParameterError
+from vidstega.lab import stamp
 from vidstega.lab.arms import ARMS
-from vidstega.lab.arms.base import Job, MissingError, Task
+from vidstega.lab.arms.base import MIB, Job, MissingError
 from vidstega.lab.covers import files as covers
 from vidstega.lab.matrix import Cell, Matrix, parse_payload
-from vidstega.lab.run import rows
 from vidstega.lab.run.file import ResultsFile, make_row, new_head
-from vidstega.lab.run.fit import obstacle
-from vidstega.lab.run.process import ArmError, Worker, memory_note
-from vidstega.lab.schema import Codec, Cover, Experiment, Planned, Skipped
+from vidstega.lab.run.process import ArmError, Measured, Worker, memory_note
+from vidstega.lab.schema import STAGES, Codec, Cover, Experiment, Planned, Skipped
 
 KEY = "the key of the stress lab"
 _MODULE = "vidstega.lab.arms"
+_USABLE = 0.8
+"""Of the memory that is available, as much may be taken; of the disk, too."""
 
 
 def run_matrix(
@@ -61,7 +62,9 @@ def run_matrix(
     folder.mkdir(parents=True, exist_ok=True)
     planned = [_planned(cell, matrix) for cell in cells]
     results = ResultsFile.open(folder, new_head(matrix, planned, memory_note(matrix.interval_ms)), say)
-    _Session(matrix, folder, results, say).run([one for one in runs if one.key not in results.done], progress)
+    with _scratch(folder) as scratch:
+        session = _Session(matrix, folder, scratch, results, say)
+        session.run([one for one in runs if one.key not in results.done], progress)
     return results.experiment()
 
 
@@ -78,10 +81,18 @@ class _Run:
         return self.cell.id, self.arm, self.repeat
 
     @property
-    def guess_s(self) -> float:
-        """Roughly how long it takes."""
+    def is_control(self) -> bool:
+        return ARMS[self.arm].kind == "control"
+
+    @property
+    def is_limit(self) -> bool:
+        return ARMS[self.arm].kind == "limit"
+
+    @property
+    def work(self) -> int:
+        """Samples, by which the bar guesses what is left."""
         width, height = covers.size(self.cell)
-        return 2.0 + ARMS[self.arm].guess_s * width * height * self.cell.frames / 1e8
+        return width * height * self.cell.frames
 
     def __str__(self) -> str:
         return f"{self.cell.id} {self.arm}" + (f" #{self.repeat + 1}" if self.cell.repeats > 1 else "")
@@ -93,14 +104,17 @@ def _select(cells: Sequence[Cell], matrix: Matrix, only: Sequence[str]) -> list[
         _Run(cell, arm, repeat)
         for cell in cells
         for repeat in range(cell.repeats)
-        for arm in ARMS
-        if arm in (cell.arms or matrix.arms)
+        for arm in _arms(cell, matrix)
+        if not only or any(cell.matches(term, arm) for term in only)
     ]
-    chosen = [one for one in runs if not only or any(one.cell.matches(term, one.arm) for term in only)]
-    if not chosen:
+    if not runs:
         names = ", ".join(cell.id for cell in cells)
         raise ParameterError(f"--only {' '.join(only)} selects none of the cells {names} and arms")
-    return chosen
+    return runs
+
+
+def _arms(cell: Cell, matrix: Matrix) -> tuple[str, ...]:
+    return tuple(arm for arm in ARMS if arm in (cell.arms or matrix.arms))
 
 
 def _planned(cell: Cell, matrix: Matrix) -> Planned:
@@ -113,7 +127,7 @@ def _planned(cell: Cell, matrix: Matrix) -> Planned:
         frames=cell.frames,
         payload=cell.payload,
         repeats=cell.repeats,
-        arms=tuple(arm for arm in ARMS if arm in (cell.arms or matrix.arms)),
+        arms=_arms(cell, matrix),
     )
 
 
@@ -121,153 +135,114 @@ def _planned(cell: Cell, matrix: Matrix) -> Planned:
 class _Session:
     matrix: Matrix
     folder: Path
+    scratch: Path
     results: ResultsFile
     say: Callable[[str], None]
     missing: str = ""
-    _payload: tuple[str, Path, str] = ("", Path(), "")
-    _began: float = field(default_factory=time.monotonic)
+    began: float = 0.0
 
     def run(self, runs: Sequence[_Run], progress: bool | None) -> None:
         """All of them, with a bar that says what is running and what is left."""
-        if self.results.codec is None and any(ARMS[one.arm].kind == "control" for one in runs):
-            self._pick_codec()
-        quiet = None if progress is None else not progress
-        left = _Left(runs)
-        with _scratch(self.folder) as scratch, tqdm(total=len(runs), unit="run", disable=quiet) as bar:
+        if self.results.codec is None and any(one.is_control for one in runs):
+            try:
+                self.results.codec = find_codec()
+            except MissingError as error:
+                self.missing = str(error)
+                self.say(f"the arms current* are left out: {error}")
+        self.began = time.monotonic()
+        quiet, work = None if progress is None else not progress, sum(one.work for one in runs)
+        with tqdm(total=work, unit="px", unit_scale=True, disable=quiet) as bar:
             for one in runs:
                 bar.set_description(str(one))
-                bar.set_postfix_str(f"{left} left")
-                self._one(one, scratch)
-                left.done(one)
-                bar.update(1)
+                self._one(one)
+                bar.update(one.work)
         self.results.save()
 
-    def _pick_codec(self) -> None:
-        try:
-            self.results.codec = find_codec()
-        except MissingError as error:
-            self.missing = str(error)
-            self.say(f"the arms current* are left out: {error}")
-
-    def _one(self, one: _Run, scratch: Path) -> None:
-        early = self._no_time(one) or self._no_opencv(one)
-        if early is not None:
-            self.results.skip(early)
-            return
-        cover = self._cover(one.cell)
-        payload, sha256 = self._message(one, cover, scratch)
-        hidden = payload.stat().st_size if payload else 0
-        workers = self.matrix.n_workers if ARMS[one.arm].alone else 1
-        task = Task(cover.path, cover.width, cover.height, cover.frames, cover.bytes, hidden, workers)
-        short = obstacle(one.arm, one.cell.id, task, self.matrix, scratch)
-        if short is not None:
-            self.results.skip(short)
-            return
-        stego = scratch / f"stego{self._suffix(one, cover)}"
-        job = Job(
-            cover=cover.path,
-            stego=str(stego),
-            payload=str(payload) if payload else None,
-            sha256=sha256,
-            key=KEY,
-            fourcc=self.results.codec.fourcc if self.results.codec else "",
-            batch=self.matrix.batch,
-            workers=workers,
-        )
-        known = rows.identity(one.cell, one.arm, one.repeat, cover)
-        known |= {"message_size": hidden, "workers": workers}
-        self.results.add(make_row(known | self._guarded(one, cover, job)))
-
-    def _no_time(self, one: _Run) -> Skipped | None:
+    def _one(self, run: _Run) -> None:
         limit = self.matrix.limit_s
-        if not limit or time.monotonic() - self._began <= limit:
-            return None
-        return _left_out(one, "time", f"not begun within {limit} s; the same command goes on")
-
-    def _no_opencv(self, one: _Run) -> Skipped | None:
-        if not self.missing or ARMS[one.arm].kind != "control":
-            return None
-        return _left_out(one, "opencv", self.missing)
-
-    def _guarded(self, one: _Run, cover: Cover, job: Job) -> dict[str, Any]:
+        if limit and time.monotonic() - self.began > limit:
+            return self._skip(run, "time", f"not begun within {limit} s; the same command goes on")
+        if self.missing and run.is_control:
+            return self._skip(run, "opencv", self.missing)
+        cover = self._cover(run.cell)
+        job = self._job(run, cover)
+        needs = dict(zip(("memory", "disk"), ARMS[run.arm].needs(job), strict=True))
+        has = {"memory": self._available_memory(), "disk": shutil.disk_usage(self.scratch).free}
+        for why in needs:
+            need, usable = needs[why] / MIB, _USABLE * has[why] / MIB
+            if need > usable:
+                reason = f"needs about {need:,.0f} MiB of {why}, {usable:,.0f} MiB can be had"
+                return self._skip(run, why, reason, predicted_mib=need, available_mib=usable)
+        row = _identity(run, cover, job)
         try:
-            return self._measure(one, cover, job)
+            row |= self._measure(run, cover, job)
         except (ArmError, OSError) as error:
-            return {"success": False, "error": str(error) or type(error).__name__}
+            row |= {"success": False, "error": str(error) or type(error).__name__}
         finally:
             Path(job.stego).unlink(missing_ok=True)
+        return self.results.add(make_row(row))
 
-    def _measure(self, one: _Run, cover: Cover, job: Job) -> dict[str, Any]:
-        """Hide in one process, read back in another; figures are kept only if that worked."""
-        timeout, interval = self.matrix.timeout_s, self.matrix.interval_ms / 1000
-        Path(cover.path).read_bytes()  # every run finds the cover in the page cache
-        os.sync() if hasattr(os, "sync") else None
-        with Worker(_MODULE, [one.arm], interval_s=interval) as worker:
-            did, cost = worker.run({"do": "hide", "job": asdict(job)}, timeout_s=timeout)
-        with Worker(_MODULE, [one.arm], interval_s=interval) as reader:
-            read, read_cost = reader.run({"do": "read", "job": asdict(job)}, timeout_s=timeout)
-            seen: dict[str, Any] = {}
-            if ARMS[one.arm].kind != "limit" and one.repeat == 0:
-                ask = {"do": "quality", "job": asdict(job), "frames_used": did["frames_used"]}
-                seen = reader.ask(ask, timeout_s=timeout)
-        if did["frames"] != cover.frames:
-            raise ArmError(f"FrameCount: {did['frames']} frames were written for {cover.frames}")
-        return {
-            "success": True,
-            **rows.times(did),
-            **rows.memory(cost),
-            **rows.readback(read, read_cost),
-            **seen,
-        }
+    def _skip(self, run: _Run, why: str, reason: str, **figures: float) -> None:
+        left_out = {"cell": run.cell.id, "arm": run.arm, "why": why, "reason": reason}
+        self.results.skip(Skipped.model_validate(left_out | figures))
 
-    def _suffix(self, one: _Run, cover: Cover) -> str:
-        if ARMS[one.arm].kind == "control" and self.results.codec is not None:
-            return self.results.codec.suffix
-        return Path(cover.path).suffix
+    def _available_memory(self) -> float:
+        """Bytes that could be had now: of the machine, of its control group, of `memory_limit_mib`."""
+        limits = [psutil.virtual_memory().available]
+        with suppress(OSError, ValueError):
+            group = Path("/sys/fs/cgroup")
+            used, most = ((group / f"memory.{name}").read_text() for name in ("current", "max"))
+            limits.append(int(most) - int(used))
+        return float(min([*limits, self.matrix.memory_limit_mib * MIB or limits[0]]))
 
     def _cover(self, cell: Cell) -> Cover:
         """The cell's cover, made if it is a synthetic one that is not there yet."""
         known, name = self.results.covers, covers.name(cell, self.matrix)
         path = covers.provide(cell, self.matrix, self.folder / "covers")
         if name not in known or known[name].path != str(path):
-            made = None if cell.cover else covers.recipe(self.matrix)
-            known[name] = covers.describe(path, made)
+            known[name] = covers.describe(path, None if cell.cover else covers.recipe(self.matrix))
         return known[name]
 
-    def _message(self, one: _Run, cover: Cover, scratch: Path) -> tuple[Path | None, str]:
-        """The payload's file and digest; the same for all arms of a cell."""
-        if ARMS[one.arm].kind == "limit":
-            return None, ""
-        if self._payload[0] != one.cell.id:
-            size = parse_payload(one.cell.payload)
+    def _job(self, run: _Run, cover: Cover) -> Job:
+        """What the arm is told; the payload is the same for all arms of a cell."""
+        codec, path, data = self.results.codec, self.scratch / "payload.bin", b""
+        if not run.is_limit:
+            size = parse_payload(run.cell.payload)
             if size is None:
                 size = vidstega.capacity(cover.path, method="lsb").payload_bytes
             data = np.random.default_rng([size, self.matrix.seed]).bytes(size)
-            path = scratch / "payload.bin"
             path.write_bytes(data)
-            self._payload = one.cell.id, path, hashlib.sha256(data).hexdigest()
-        return self._payload[1:]
+        suffix = codec.suffix if codec and run.is_control else Path(cover.path).suffix
+        return Job(
+            cover=cover.path,
+            stego=str(self.scratch / f"stego{suffix}"),
+            payload=None if run.is_limit else str(path),
+            sha256=hashlib.sha256(data).hexdigest(),
+            key=KEY,
+            fourcc=codec.fourcc if codec else "",
+            batch=self.matrix.batch,
+            workers=self.matrix.n_workers if ARMS[run.arm].alone else 1,
+            pixels=cover.width * cover.height,
+            frames=cover.frames,
+        )
 
-
-class _Left:
-    """Seconds that are left, from what the runs so far took against a guess."""
-
-    def __init__(self, runs: Sequence[_Run]) -> None:
-        self._left = sum(one.guess_s for one in runs)
-        self._guessed, self._began = 0.0, time.perf_counter()
-
-    def done(self, one: _Run) -> None:
-        self._guessed += one.guess_s
-        self._left -= one.guess_s
-
-    def __str__(self) -> str:
-        took = time.perf_counter() - self._began
-        seconds = max(0, round(self._left * (took / self._guessed if self._guessed else 1.0)))
-        return f"about {seconds // 60}:{seconds % 60:02}"
-
-
-def _left_out(one: _Run, why: str, reason: str) -> Skipped:
-    return Skipped.model_validate({"cell": one.cell.id, "arm": one.arm, "why": why, "reason": reason})
+    def _measure(self, run: _Run, cover: Cover, job: Job) -> dict[str, Any]:
+        """Hide in one process, read back in another; figures are kept only if that worked."""
+        timeout, interval, told = self.matrix.timeout_s, self.matrix.interval_ms / 1000, asdict(job)
+        Path(cover.path).read_bytes()  # every run finds the cover in the page cache
+        if hasattr(os, "sync"):
+            os.sync()
+        with Worker(_MODULE, [run.arm], interval_s=interval) as worker:
+            did, cost = worker.run({"do": "hide", "job": told}, timeout_s=timeout)
+        with Worker(_MODULE, [run.arm], interval_s=interval) as reader:
+            read, read_cost = reader.run({"do": "read", "job": told}, timeout_s=timeout)
+            seen: dict[str, Any] = {}
+            if not run.is_limit and run.repeat == 0:
+                ask = {"do": "quality", "job": told, "frames_used": did["frames_used"]}
+                seen = reader.ask(ask, timeout_s=timeout)
+        if did["frames"] != cover.frames:
+            raise ArmError(f"FrameCount: {did['frames']} frames were written for {cover.frames}")
+        return {"success": True, **_figures(did, cost), **_readback(read, read_cost), **seen}
 
 
 def find_codec() -> Codec:
@@ -282,14 +257,73 @@ def find_codec() -> Codec:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """A folder for large files that is empty again in the end; what a killed run left is cleared first."""
-    for old in folder.glob(".stress-*"):
-        with suppress(ValueError):
-            if not psutil.pid_exists(int(old.name.rpartition("-")[2])):
-                shutil.rmtree(old, ignore_errors=True)
-    path = folder / f".stress-{os.getpid()}"
-    path.mkdir(exist_ok=True)
+    """A folder for large files that is gone in the end; what a killed run left is cleared first."""
+    path = folder / ".stress"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
     try:
         yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
+
+
+# -- the fields of a row --------------------------------------------------------------------------------
+
+
+def _identity(run: _Run, cover: Cover, job: Job) -> dict[str, Any]:
+    """What a run is, before it has begun."""
+    info = {name: getattr(cover, name) for name in ("codec", "fps", "duration_s", "bytes")}
+    return {
+        "timestamp": stamp.now(),
+        "resolution": run.cell.resolution,
+        "width": cover.width,
+        "height": cover.height,
+        "frame_count": cover.frames,
+        "video_info": {"cover": cover.id, **info},
+        "cell": run.cell.id,
+        "arm": run.arm,
+        "repeat": run.repeat,
+        "payload": run.cell.payload,
+        "message_size": job.payload_bytes,
+        "workers": job.workers,
+        "bytes_in": cover.bytes,
+        "load_1min": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+    }
+
+
+def _figures(did: dict[str, Any], cost: Measured) -> dict[str, Any]:
+    """What the arm itself said, and what was seen of it from outside."""
+    stages = {stage: did["stages"].get(stage, 0.0) for stage in STAGES}
+    same = ("frames_used", "frames_coded", "mode", "reason", "bytes_out", "capacity_bytes", "alpha")
+    return {
+        "total_time": did["wall_s"],
+        "encrypt_time": stages["seal"],
+        "read_time": stages["decode"],
+        "embed_time": stages["embed"],
+        "write_time": stages["encode"] + stages["mux"],
+        "encrypted_size": did["sealed_bytes"],
+        "bits_embedded": 8 * did["sealed_bytes"],
+        "stages": stages,
+        **{name: did[name] for name in same},
+        "memory_before_mb": cost.before_mib,
+        "memory_after_mb": cost.after_mib,
+        "memory_peak_mb": cost.peak_mib,
+        "memory_increase_mb": cost.peak_mib - cost.before_mib,
+        "memory_sampled_mb": cost.sampled_mib,
+        "memory_high_water_mb": cost.high_water_mib,
+        "memory_samples": cost.samples,
+        "memory_interval_s": cost.interval_s,
+        "timeline": {"t_s": cost.timeline_s, "mib": cost.timeline_mib},
+        "cpu_s": cost.cpu_s,
+    }
+
+
+def _readback(read: dict[str, Any], cost: Measured) -> dict[str, Any]:
+    """What the fresh reader said, and what it took."""
+    return {
+        "compared": read["compared"],
+        "readback_s": read["wall_s"],
+        "readback_cpu_s": cost.cpu_s,
+        "readback_peak_mb": cost.peak_mib,
+        "readback_increase_mb": cost.peak_mib - cost.before_mib,
+    }

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import vidstega
 
 if TYPE_CHECKING:
     import httpx
-
-_READ = 256 << 10
 
 
 @dataclass(frozen=True)
@@ -103,71 +99,46 @@ async def _visit(client: httpx.AsyncClient, load: Load, api_key: str, user: int)
     key, message = secret(user)
     message = message[: load.payload_bytes]
     headers = {"X-API-Key": api_key}
+
+    def visit(outcome: str, error: str = "", **more: Any) -> Visit:
+        told: dict[str, Any] = {"status": sent.status_code, "refusals": refusals, "error": error} | more
+        return Visit(user, outcome, time.monotonic() - began, **told)
+
     for refusals in range(load.tries):
-        body = _Body({"key": key.encode(), "payload": message}, load.cover)
-        sent = await client.post("/embed", content=body.stream(), headers=headers | body.headers)
+        with load.cover.open("rb") as video:  # read as it is sent, so that many clients fit in one process
+            form: dict[str, Any] = {
+                "data": {"key": key, "payload": message},
+                "files": {"video": ("v", video)},
+            }
+            sent = await client.post("/embed", headers=headers, **form)
         if sent.status_code not in (429, 503) or "Retry-After" not in sent.headers:
             break
         if refusals + 1 < load.tries:
             await asyncio.sleep(int(sent.headers["Retry-After"]))
     else:
-        passed = time.monotonic() - began
-        return Visit(user, "refused", passed, sent.status_code, load.tries, error=sent.json()["error"])
+        return visit("refused", sent.json()["error"], refusals=load.tries)
     upload_s = time.monotonic() - began
     if sent.status_code != 202:
-        return Visit(user, "lost", upload_s, sent.status_code, refusals, error=sent.text[:200])
+        return visit("lost", sent.text[:200])
     job = sent.json()
     while job.get("state") in ("queued", "running"):
         job = (await client.get(f"/jobs/{job['id']}", params={"wait": 10}, headers=headers)).json()
     if job.get("state") != "done" or job["result"]["digest"] != hashlib.sha256(message).hexdigest():
-        passed = time.monotonic() - began
-        return Visit(
-            user, "failed", passed, 202, refusals, upload_s, error=job.get("error", "another digest")
-        )
+        return visit("failed", job.get("error", "another digest"), upload_s=upload_s)
     size = await _download(client, job["id"], load.keep and load.keep / f"{user}-{job['result']['name']}")
-    whole = size == job["result"]["bytes"]
-    passed = time.monotonic() - began
+    outcome, error = ("done", "") if size == job["result"]["bytes"] else ("lost", "a short download")
+    done = visit(outcome, error, upload_s=upload_s, server_s=job["seconds"], bytes=size)
     await client.delete(f"/jobs/{job['id']}", headers=headers)
-    outcome, error = ("done", "") if whole else ("lost", "a short download")
-    return Visit(user, outcome, passed, 202, refusals, upload_s, job["seconds"], size, error)
-
-
-class _Body:
-    """A form whose video is read from disk as it is sent, so that many clients fit in one process."""
-
-    def __init__(self, fields: dict[str, bytes], video: Path) -> None:
-        boundary = secrets.token_hex(16)
-        lines = []
-        for name, data in fields.items():
-            lines += [f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode(), data]
-            lines.append(b"\r\n")
-        head = f'--{boundary}\r\nContent-Disposition: form-data; name="video"; filename="v"\r\n\r\n'
-        self._head, self._video = b"".join(lines) + head.encode(), video
-        self._tail = f"\r\n--{boundary}--\r\n".encode()
-        length = len(self._head) + video.stat().st_size + len(self._tail)
-        self.headers = {
-            "Content-Type": f"multipart/form-data; boundary={boundary}",
-            "Content-Length": str(length),
-        }
-
-    async def stream(self) -> AsyncIterator[bytes]:
-        yield self._head
-        with self._video.open("rb") as file:
-            while data := file.read(_READ):
-                yield data
-        yield self._tail
+    return done
 
 
 async def _download(client: httpx.AsyncClient, id: str, target: Path | None) -> int:
     size = 0
-    with contextlib.ExitStack() as stack:
-        out = stack.enter_context(target.open("wb")) if target is not None else None
+    with open(target or os.devnull, "wb") as out:  # noqa: PTH123  devnull is no path everywhere
         async with client.stream("GET", f"/jobs/{id}/result") as answer:
             answer.raise_for_status()
             async for chunk in answer.aiter_raw():
-                size += len(chunk)
-                if out is not None:
-                    out.write(chunk)
+                size += out.write(chunk)
     return size
 
 

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,7 +124,9 @@ def processes(
     runs is killed and counts as "failed": the study's server has no more memory than that.
     """
     began, spent = time.monotonic(), _children_core_s()
-    running = {user: _start(command(user), cwd) for user in range(users)}
+    null = subprocess.DEVNULL
+    how: dict[str, Any] = {"cwd": cwd, "stdin": null, "stdout": null, "stderr": null}
+    running = {user: subprocess.Popen(list(command(user)), **how) for user in range(users)}
     visits: list[Visit] = []
     memory: list[int] = []
     while running:
@@ -137,11 +140,6 @@ def processes(
         _wait(running, max(0.05, 9 * (time.monotonic() - asked)))
     one = summary(users, visits, time.monotonic() - began, memory)
     return one.model_copy(update={"core_s": _children_core_s() - spent})
-
-
-def _start(command: Sequence[str], cwd: Path) -> Process:
-    null = subprocess.DEVNULL
-    return subprocess.Popen(list(command), cwd=cwd, stdin=null, stdout=null, stderr=null)
 
 
 def _ended(running: dict[int, Process], passed: float) -> Iterator[Visit]:

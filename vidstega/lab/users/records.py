@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -140,17 +141,22 @@ class UsersFile(Model):
         return Cost.of(rows[-1], job, self.stamp.machine.cores) if rows and job else None
 
 
-class Cost(Model):
-    """What one job takes, measured at so many users at once; a service does not pay for its clients."""
+@dataclass(frozen=True)
+class Cost:
+    """What one job takes, measured at so many users at once; a service does not pay for its clients.
 
-    users: int = field("at once", "users")
-    core_s: float = field("of the server", "s")
-    client_core_s: float = field("of the client", "s")
-    busy: float = field("share of the cores' time that was used")
-    memory_bytes: int = field("set aside", "bytes")
-    bytes_up: int = field("uploaded", "bytes")
-    bytes_down: int = field("downloaded", "bytes")
-    storage_bytes: int = field("what is stored travels as often as it is read and written", "bytes")
+    Seconds are of a core, `busy` is the share of the cores' time that was used, and what is stored travels
+    as often as it is read and written.
+    """
+
+    users: int
+    core_s: float
+    client_core_s: float
+    busy: float
+    memory_bytes: int
+    bytes_up: int
+    bytes_down: int
+    storage_bytes: int
 
     @classmethod
     def of(cls, level: Level, job: Work, cores: int) -> Cost:
@@ -173,16 +179,20 @@ class Cost(Model):
         return 60 * self.busy * cores / (self.core_s + self.client_core_s)
 
 
-class Need(Model):
-    """What it takes to serve so many users who all come at once. MB is 10^6 bytes."""
+@dataclass(frozen=True)
+class Need:
+    """What it takes that so many users who come at once all have a result in time: a worker is a core.
 
-    users: int = field("at once", "users")
-    within_s: float = field("each has a result", "s")
-    workers: int = field("cores")
-    memory_bytes: int = field("of all workers", "bytes")
-    upload_mb_s: float = field("over the whole time", "MB/s")
-    download_mb_s: float = field("over the whole time", "MB/s")
-    storage_mb_s: float = field("over the whole time", "MB/s")
+    Rates are over the whole time. MB is 10^6 bytes.
+    """
+
+    users: int
+    within_s: float
+    workers: int
+    memory_bytes: int
+    upload_mb_s: float
+    download_mb_s: float
+    storage_mb_s: float
 
 
 def need(users: int, cost: Cost, within_s: float = LIMIT_S) -> Need:
@@ -190,15 +200,7 @@ def need(users: int, cost: Cost, within_s: float = LIMIT_S) -> Need:
     workers = max(1, math.ceil(users * cost.core_s / (within_s * cost.busy)))
     moved = (cost.bytes_up, cost.bytes_down, cost.storage_bytes)
     up, down, storage = (users * size / within_s / 1e6 for size in moved)
-    return Need(
-        users=users,
-        within_s=within_s,
-        workers=workers,
-        memory_bytes=workers * cost.memory_bytes,
-        upload_mb_s=up,
-        download_mb_s=down,
-        storage_mb_s=storage,
-    )
+    return Need(users, within_s, workers, workers * cost.memory_bytes, up, down, storage)
 
 
 def load_users(folder: str | os.PathLike[str]) -> UsersFile | None:

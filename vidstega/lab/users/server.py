@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 import sys
 import threading
@@ -40,7 +39,7 @@ def serving(data: Path, *options: str, start_s: float = 60) -> Iterator[Server]:
         yield Server(_address(process, log, start_s), process, log)
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
