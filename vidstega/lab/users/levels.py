@@ -7,7 +7,7 @@ import os
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,32 +130,24 @@ def processes(
     visits: list[Visit] = []
     memory: list[int] = []
     while running:
-        passed = time.monotonic() - began
-        visits += _ended(running, passed)
         asked = time.monotonic()
         memory.append(sum(tree_bytes(process.pid) for process in running.values()))
-        if memory[-1] > budget_bytes or passed > seconds:
-            why = "out of memory" if memory[-1] > budget_bytes else "out of time"
-            visits += _stopped(running, passed, why)
+        passed = time.monotonic() - began
+        why = "out of memory" if memory[-1] > budget_bytes else "out of time" if passed > seconds else ""
+        for user, process in list(running.items()):
+            if (code := process.poll()) is None and why:
+                process.kill()
+                process.wait()
+                visits.append(Visit(user, "failed", passed, error=why))
+            elif code is not None:
+                error = f"exit code {code}" if code else ""
+                visits.append(Visit(user, "failed" if code else "done", passed, error=error))
+            else:
+                continue
+            del running[user]
         _wait(running, max(0.05, 9 * (time.monotonic() - asked)))
     one = summary(users, visits, time.monotonic() - began, memory)
     return one.model_copy(update={"core_s": _children_core_s() - spent})
-
-
-def _ended(running: dict[int, Process], passed: float) -> Iterator[Visit]:
-    """Users whose process has ended; they are running no more."""
-    for user in [user for user, process in running.items() if process.poll() is not None]:
-        code = running.pop(user).returncode
-        yield Visit(user, "failed" if code else "done", passed, error=f"exit code {code}" if code else "")
-
-
-def _stopped(running: dict[int, Process], passed: float, why: str) -> Iterator[Visit]:
-    """The users of all that still run, which is killed."""
-    while running:
-        user, process = running.popitem()
-        process.kill()
-        process.wait()
-        yield Visit(user, "failed", passed, error=why)
 
 
 def _wait(running: Mapping[int, Process], seconds: float) -> None:
