@@ -61,9 +61,9 @@ def _from_file(path: str) -> bytes:
 
 def _from_environment() -> str | bytes | None:
     """The variable byte by byte, as a key file would hold it, whatever the locale takes bytes for."""
-    if os.supports_bytes_environ:
-        return os.environb.get(VARIABLE.encode())
-    return os.environ.get(VARIABLE)
+    if sys.platform == "win32":
+        return os.environ.get(VARIABLE)
+    return os.environb.get(VARIABLE.encode())
 
 
 def _has_terminal() -> bool:
