@@ -211,7 +211,7 @@ class Taken:
 
 def measure(arm: str, arguments: Arm) -> Taken:
     """Run an arm in a fresh process; what it writes is gone before."""
-    from vidstega.lab.run.process import Worker
+    from vidstega.lab.runner.process import Worker
 
     if "out" in arguments:
         Path(arguments["out"]).unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("cv2")
 pytest.importorskip("memory_profiler")
-from vidstega.lab.run.process import ArmError, Worker
+from vidstega.lab.runner.process import ArmError, Worker
 
 
 def test_a_worker_that_dies_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

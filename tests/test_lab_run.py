@@ -20,8 +20,8 @@ from vidstega.lab import Results, load
 from vidstega.lab.arms import ARMS, LIMITS
 from vidstega.lab.arms.base import MissingError
 from vidstega.lab.matrix import Matrix, make_matrix
-from vidstega.lab.run import session
-from vidstega.lab.run.session import run_matrix
+from vidstega.lab.runner import session
+from vidstega.lab.runner.session import run_matrix
 from vidstega.lab.schema import RESULTS, SCHEMA, STAGES, Codec, Experiment, read_experiment
 
 TINY: dict[str, Any] = {

@@ -40,7 +40,7 @@ def _stress(args: argparse.Namespace) -> int:
     from vidstega.lab import matrix
     from vidstega.lab.covers import files
     from vidstega.lab.report import write_report
-    from vidstega.lab.run import run_matrix
+    from vidstega.lab.runner import run_matrix
 
     say = (lambda _: None) if args.quiet else print
     own = files.expand(args.cover, say) or None

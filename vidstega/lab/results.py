@@ -251,7 +251,7 @@ def _size(payload: str) -> float:
 
 def run(matrix: Matrix | str, out: str | os.PathLike[str] = "results/local", **options: Any) -> Results:
     """Run what is not done yet of a matrix, or of the one named, into a folder; see `run_matrix`."""
-    from vidstega.lab.run import run_matrix
+    from vidstega.lab.runner import run_matrix
 
     return Results(run_matrix(load_matrix(matrix) if isinstance(matrix, str) else matrix, out, **options))
 

@@ -22,7 +22,7 @@ _PACKAGES = (
     *("opencv-python", "opencv-python-headless", "opencv-contrib-python"),
 )
 _PACKAGE = Path(__file__).parents[1]
-_MEASURING = ("lab/arms/", "lab/run/", "lab/covers/", "lab/quality.py")
+_MEASURING = ("lab/arms/", "lab/runner/", "lab/covers/", "lab/quality.py")
 
 
 def stamp() -> Stamp:

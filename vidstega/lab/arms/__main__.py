@@ -1,7 +1,7 @@
 """One arm in a process of its own: ``python -m vidstega.lab.arms ARM``.
 
 The process loads what its arm needs, writes ``{"ready": ...}``, and then answers jobs line by line
-(see `vidstega.lab.run.process.Worker`). A failed job answers ``{"error": "Kind: message"}``.
+(see `vidstega.lab.runner.process.Worker`). A failed job answers ``{"error": "Kind: message"}``.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from vidstega.lab.run.process import tree_cpu_s
+from vidstega.lab.runner.process import tree_cpu_s
 from vidstega.lab.users.clients import Load, Visit, crowd, read_back
 from vidstega.lab.users.records import LIMIT_S, Level
 from vidstega.lab.users.server import PeakMemory, Server, tree_bytes

@@ -24,8 +24,8 @@ from vidstega.lab.arms import ARMS
 from vidstega.lab.arms.base import MIB, Job, MissingError
 from vidstega.lab.covers import files as covers
 from vidstega.lab.matrix import Cell, Matrix, parse_payload
-from vidstega.lab.run.file import ResultsFile, make_row, new_head
-from vidstega.lab.run.process import ArmError, Measured, Worker, memory_note
+from vidstega.lab.runner.file import ResultsFile, make_row, new_head
+from vidstega.lab.runner.process import ArmError, Measured, Worker, memory_note
 from vidstega.lab.schema import STAGES, Codec, Cover, Experiment, Planned, Skipped
 
 KEY = "the key of the stress lab"
