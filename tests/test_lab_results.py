@@ -8,7 +8,7 @@ pytest.importorskip("pandas")
 from lab_made import CENTRE, SECONDS, changed, made, results
 
 import vidstega.lab as lab
-from vidstega.lab.results import DERIVED, Spread, medians, ratios, slopes, unit
+from vidstega.lab.results import DERIVED, Measure, medians, ratios, slopes, unit
 
 
 def test_the_frame_has_one_row_a_repeat_in_the_order_of_cells_arms_and_repeats() -> None:
@@ -55,7 +55,7 @@ def test_ratios_are_taken_within_a_repeat() -> None:
     frame = results(made()).frame
     series = ratios(frame, "splice", "current", "total_time")
     assert series[CENTRE].tolist() == pytest.approx([40, 40, 40])
-    assert results(made()).ratio(CENTRE, "splice", "current", "total_time") == Spread(
+    assert results(made()).ratio(CENTRE, "splice", "current", "total_time") == Measure(
         pytest.approx(40), pytest.approx(40), pytest.approx(40), 3
     )
     assert results(made()).ratio("nothing", "splice", "current", "total_time") is None

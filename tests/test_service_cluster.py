@@ -17,9 +17,8 @@ import pytest
 distributed = pytest.importorskip("distributed")
 
 import vidstega  # noqa: E402
-from vidstega import engine, methods  # noqa: E402
 from vidstega.lab.covers import make_cover  # noqa: E402
-from vidstega.progress import Progress  # noqa: E402
+from vidstega.results import EmbedResult  # noqa: E402
 from vidstega.service.cluster import on_cluster  # noqa: E402
 
 SALT = bytes(range(16))
@@ -55,13 +54,12 @@ def client(cluster: Any) -> Iterator[Any]:
         yield client
 
 
-def embed(cover: Path, stego: Path, n_jobs: int = 1) -> vidstega.engine.EmbedResult:
+def embed(cover: Path, stego: Path, n_jobs: int = 1) -> EmbedResult:
     """With a fixed salt, so that bytes can be compared."""
-    call = engine._Embedding(
-        cover, stego, PAYLOAD, "key", methods.get("lsb"), "all", True, n_jobs, True, False, Progress(False),
-        salt=SALT,
-    )  # fmt: skip
-    return call.run()
+    how: dict[str, Any] = {"method": "lsb", "spread": "all", "n_jobs": n_jobs, "progress": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vidstega.seal.new_salt", lambda: SALT)
+        return vidstega.embed(cover, stego, PAYLOAD, key="key", **how)
 
 
 def transitions(client: Any) -> int:

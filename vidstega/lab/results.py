@@ -93,7 +93,7 @@ def slopes(frame: DataFrame, column: str = "memory_peak_mb") -> DataFrame:
     return DataFrame(rows, columns=names).set_index(names[:3])
 
 
-class Spread(NamedTuple):
+class Measure(NamedTuple):
     """Median, least and most of some values, and how many they are."""
 
     mid: float
@@ -102,7 +102,7 @@ class Spread(NamedTuple):
     n: int
 
     @classmethod
-    def of(cls, values: Iterable[float]) -> Spread | None:
+    def of(cls, values: Iterable[float]) -> Measure | None:
         """None if there are no values."""
         known = Series(list(values), dtype=float).dropna()
         if known.empty:
@@ -203,9 +203,9 @@ class Results:
         found = self._medians.at[(cell, arm), column]
         return None if pandas.isna(found) else float(found)
 
-    def ratio(self, cell: str, arm: str, against: str, column: str) -> Spread | None:
+    def ratio(self, cell: str, arm: str, against: str, column: str) -> Measure | None:
         """How many times less than `against` the arm takes, within a repeat."""
-        return Spread.of(ratios(self.frame, arm, against, column).get(cell, ()))
+        return Measure.of(ratios(self.frame, arm, against, column).get(cell, ()))
 
     def slope(self, cell: Planned, arm: str) -> Any:
         """The line of memory against length at the cell, or the centre's scaled by pixels; None without."""

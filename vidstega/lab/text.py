@@ -10,7 +10,7 @@ from typing import Any
 import pandas
 from pandas import DataFrame
 
-from vidstega.lab.results import Spread, unit
+from vidstega.lab.results import Measure, unit
 
 
 def plain(value: float | None) -> str:
@@ -23,7 +23,7 @@ def plain(value: float | None) -> str:
     return f"{round(value, digits) + 0.0:,.{digits}f}"
 
 
-def times(spread: Spread | None) -> str:
+def times(spread: Measure | None) -> str:
     """A ratio with its least and most over the repeats."""
     if spread is None:
         return ""

@@ -22,10 +22,10 @@ from vidstega.media.source import DISCARD, HIDDEN, KEY, Packets, Source
 
 _HEADER_IN_EXTRADATA = {"mp4", "mov", "matroska", "webm", "flv"}
 
-Row = tuple[int, int, int, int, int, int, int]
+PacketRow = tuple[int, int, int, int, int, int, int]
 """A packet's row of the table, see `media.source.PACKET`."""
 
-Coded = tuple[Row, Any]
+Coded = tuple[PacketRow, Any]
 """A packet: its row and its bytes."""
 
 
@@ -157,7 +157,7 @@ class _EncodedFrames:
         assert self._encoder is not None
         return [(self._row(packet), packet) for packet in self._encoder.encode(frame)]
 
-    def _row(self, packet: Packet[Any]) -> Row:
+    def _row(self, packet: Packet[Any]) -> PacketRow:
         at, duration = int(next(self._times)), int(next(self._durations))
         return at, at, duration, -1, 0, packet.size, KEY if packet.is_keyframe else 0
 

@@ -96,7 +96,7 @@ def rewrite(scan: Scan, target: Path, pieces: Sequence[Piece], recipe: Recipe, w
     as_read: list[NDArray[np.uint64]] = []
     pieces = _told_apart(scan, pieces, work)
 
-    def coded() -> Iterator[tuple[tuple[int, int], _Coding | Written]]:
+    def coded() -> Iterator[tuple[tuple[int, int], _Coding | PieceFile]]:
         header = None
         for piece, part in zip(pieces, _parts(scan, pieces, recipe, work), strict=True):
             if header not in (None, part.extradata):
@@ -128,7 +128,7 @@ def _is_whole(scan: Scan, pieces: Sequence[Piece]) -> bool:
     return sum(len(piece.span.pts) for piece in pieces) == len(scan.pts)
 
 
-def _parts(scan: Scan, pieces: Sequence[Piece], recipe: Recipe, work: Work) -> Iterator[_Coding | Written]:
+def _parts(scan: Scan, pieces: Sequence[Piece], recipe: Recipe, work: Work) -> Iterator[_Coding | PieceFile]:
     if work.pool.alone:
         # one decoder goes through all pieces of a whole video, so that nothing rests on where they start
         straight = _straight(scan) if _is_whole(scan, pieces) else None
@@ -150,7 +150,7 @@ def _check_apart(scan: Scan, as_read: NDArray[np.uint64], work: Work) -> None:
 
 
 @dataclass(frozen=True)
-class Written:
+class PieceFile:
     """A piece on disk, packet after packet in `path`. Iterating gives them and deletes the file."""
 
     path: Path
@@ -167,7 +167,7 @@ class Written:
         self.path.unlink()
 
 
-def write_piece(piece: Piece, recipe: Recipe, path: Path) -> Written:
+def write_piece(piece: Piece, recipe: Recipe, path: Path) -> PieceFile:
     """Code a piece into a file."""
     coding, rows = _Coding(piece, recipe), []
     with _writable(path) as out:
@@ -179,7 +179,7 @@ def write_piece(piece: Piece, recipe: Recipe, path: Path) -> Written:
             except OSError as error:
                 raise OutputError(f"a part cannot be written: {error.strerror}") from None
     table = np.array(rows, PACKET)
-    return Written(path, table, coding.extradata, coding.digests, coding.as_read, coding.seconds)
+    return PieceFile(path, table, coding.extradata, coding.digests, coding.as_read, coding.seconds)
 
 
 def _writable(path: Path) -> BinaryIO:

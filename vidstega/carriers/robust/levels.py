@@ -91,7 +91,7 @@ def strength_for(psnr_db: float) -> float:
 
 
 @dataclass(frozen=True)
-class Room:
+class LevelRoom:
     """A level in a certain video: how many code bits it sends."""
 
     level: Level
@@ -109,14 +109,14 @@ class Room:
         )
 
 
-def rooms(picture: Picture, duration_s: float, frame_s: float) -> list[Room]:
+def rooms(picture: Picture, duration_s: float, frame_s: float) -> list[LevelRoom]:
     """All levels that this video has cells and slots for, the most robust first."""
     found = []
     for level in LEVELS:
         grid = level.grid(picture)
         slots = int(duration_s / level.slot_s(frame_s) + 1e-6)
         if slots and grid.cell[0] >= 7 and (not level.in_frames or frame_s * level.slot < 0.16):
-            found.append(Room(level, slots * data_cells(level, grid.cells)))
+            found.append(LevelRoom(level, slots * data_cells(level, grid.cells)))
     return sorted(found, key=lambda room: (room.places, -room.level.index))
 
 

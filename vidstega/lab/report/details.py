@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from vidstega.lab.arms import LIMITS
-from vidstega.lab.results import Results, Spread, medians, ratios
+from vidstega.lab.results import Measure, Results, medians, ratios
 from vidstega.lab.schema import STAGES, Planned
 from vidstega.lab.text import markdown, plain, span, times
 from vidstega.lab.users import UsersFile, need
@@ -114,7 +114,7 @@ def context(case: Case) -> dict[str, Any]:
         "left_out": markdown([one.model_dump() for one in skipped]),
         "unmeasured": [f"{cell.id} `{arm}`" for cell, arm in planned if (cell.id, arm) not in known],
         "covers": markdown([one.model_dump(include=_COVER) for one in covers]),
-        "load": Spread.of(results.frame.load_1min),
+        "load": Measure.of(results.frame.load_1min),
         "users": _users(case.users) if case.users and not results.own else None,
         "usable": USABLE,
     }
@@ -133,7 +133,7 @@ def _fixes(results: Results, cell: Planned | None) -> str:
 def _ratio(results: Results, cell: Planned | None, arm: str, against: str, column: str) -> str:
     if cell is not None:
         return times(results.ratio(cell.id, arm, against, column))
-    spread = Spread.of(ratios(results.frame, arm, against, column).groupby("cell").median())
+    spread = Measure.of(ratios(results.frame, arm, against, column).groupby("cell").median())
     return f"{plain(spread.low)}x to {plain(spread.high)}x, {spread.n} cells" if spread else ""
 
 
