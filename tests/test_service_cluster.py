@@ -96,7 +96,7 @@ def test_a_worker_killed_mid_run_costs_a_retry(
     killed = []
 
     def kill() -> None:
-        until(lambda: list(tmp_path.glob(".vidstega-*/0/part-*")), bool)
+        until(lambda: list(tmp_path.glob(".vidstega-*/lsb-0/part-*")), bool)
         pid = next(iter(pids.values()))
         os.kill(pid, signal.SIGKILL)
         killed.append(pid)
