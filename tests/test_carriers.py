@@ -92,7 +92,7 @@ def test_embed_extract_verify(toy: FreeSpace, cover: Path, tmp_path: Path, size:
 
 def test_its_room_is_exact_and_known_beforehand(toy: FreeSpace, cover: Path, tmp_path: Path) -> None:
     rows = {row.method: row for row in vidstega.capacity(cover).rows}
-    assert set(rows) == {"free", "lsb"}
+    assert {"free", "lsb"} <= set(rows)
     assert vidstega.capacity(cover, method="free").rows[-1] == rows["free"]
     full = os.urandom(rows["free"].payload_bytes)
     guess = vidstega.estimate(cover, len(full), method="free")

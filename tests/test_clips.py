@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import CLIPS
@@ -22,9 +21,6 @@ PAYLOAD = b"meet at noon, and bring the other half of the map"
 SLOW = {"nat_hevc_4320p_8k24_aac.mp4", "nat_hevc10_1080p_editlist_rot90_opengop_aac.mp4"}
 SPLICED = {path.name for path in CLIPS.glob("*_h264_*") if not {"1frame", "1080i"} & {*path.name.split("_")}}
 SPLICED |= {"nat_multi_2video_2audio_2subs_nasa.mp4", "nat_phone_mebx_metadata_tracks.mov"}
-NOT_YET = {
-    "nat_mvhevc_spatial_side_data.mp4": "PyAV has no name for a kind of side data",
-}
 PLAYABLE = sorted(path.name for path in CLIPS.glob("*.*") if path.suffix != ".md")
 BROKEN = sorted(path.name for path in (CLIPS / "broken").glob("*.*"))
 
@@ -42,18 +38,12 @@ def embed(clip: Path, folder: Path, spread: str | float = "fewest") -> EmbedResu
             return vidstega.embed(clip, folder / "stego.mkv", PAYLOAD, key="k", spread=spread)
 
 
-def params(names: list[str]) -> list[Any]:
-    """The names, those that fail yet marked so."""
-    marks = {name: [pytest.mark.xfail(reason=reason, strict=True)] for name, reason in NOT_YET.items()}
-    return [pytest.param(name, marks=marks.get(name, [])) for name in names]
-
-
 def rotation(scan: Scan) -> int:
     """Degrees by which the first frame is turned, as a player reads them."""
     return next(decode_span(scan.source, 0, scan.packets, scan.pts[:1])).rotation
 
 
-@pytest.mark.parametrize("name", params(PLAYABLE))
+@pytest.mark.parametrize("name", PLAYABLE)
 def test_every_playable_clip_carries(name: str, tmp_path: Path) -> None:
     clip = CLIPS / name
     result = embed(clip, tmp_path)
@@ -81,7 +71,7 @@ def test_the_head_of_a_picture_tells_what_decoding_it_tells(monkeypatch: pytest.
     assert heads == {name: scan_file(CLIPS / name).source for name in PLAYABLE}
 
 
-@pytest.mark.parametrize("name", params([name for name in PLAYABLE if name not in SLOW][::3]))
+@pytest.mark.parametrize("name", [name for name in PLAYABLE if name not in SLOW][::3])
 def test_every_frame_of_some_carries(name: str, tmp_path: Path) -> None:
     result = embed(CLIPS / name, tmp_path, "all")
     assert result.mode == "transcode" and result.carrying == result.frames
