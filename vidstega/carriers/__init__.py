@@ -12,10 +12,11 @@ from importlib.metadata import entry_points
 from vidstega import methods
 from vidstega.carriers.base import Carrier
 from vidstega.carriers.samples import Samples
+from vidstega.carriers.signs import InSigns
 from vidstega.errors import ParameterError
 from vidstega.methods import Method
 
-__all__ = ["AUTO", "Carrier", "Samples", "automatic", "get", "names", "register", "to_search"]
+__all__ = ["AUTO", "Carrier", "InSigns", "Samples", "automatic", "get", "names", "register", "to_search"]
 
 AUTO = "auto"
 """The method that stands for the quietest family that holds the message."""
@@ -72,7 +73,7 @@ def _order(carrier: Carrier) -> tuple[bool, int]:
 
 def _all() -> dict[str, Carrier]:
     samples = {name: Samples(methods.get(name)) for name in methods.names()}
-    return samples | _plugged_in() | _ADDED
+    return {InSigns.method: InSigns()} | samples | _plugged_in() | _ADDED
 
 
 @lru_cache
