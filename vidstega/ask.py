@@ -79,6 +79,7 @@ def probe(cover: PathLike) -> Probe:
         streams=scan.streams,
         splice=obstacle is None,
         reason=obstacle or CAN_SPLICE,
+        families={one.method: one.outlook(scan) for one in carriers.automatic()},
     )
 
 

@@ -43,7 +43,7 @@ def decode_strictly(
         context.reorder_depth = source.reorder
         try:
             for frame in _frames(container, context, source, first, packets, wanted):
-                number = numbers.get(frame.pts, -1)
+                number = -1 if frame.pts is None else numbers.get(frame.pts, -1)
                 if frame.is_corrupt:
                     raise InputError(f"{source.path}: packet {first + number} decodes as damaged")
                 if number >= 0 and (wanted is None or wanted[number]):

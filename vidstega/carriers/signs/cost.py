@@ -31,15 +31,15 @@ def steepness_for(energy: Floats, margin: Floats, rate: float) -> float:
     if not len(energy) or not margin.any():
         return 0.0
     every = slice(None, None, -(-len(energy) // _LOOKED_AT))
-    energy, margin = energy[every].astype(np.float64), margin[every].astype(np.float64)
+    few = energy[every].astype(np.float64), margin[every].astype(np.float64)
     low, high = 0.0, STEEPEST
-    if _drift(energy, margin, low, rate) <= 0:
+    if _drift(*few, low, rate) <= 0:
         return low
-    if _drift(energy, margin, high, rate) >= 0:
+    if _drift(*few, high, rate) >= 0:
         return high
     for _ in range(6):
         middle = (low + high) / 2
-        low, high = (middle, high) if _drift(energy, margin, middle, rate) > 0 else (low, middle)
+        low, high = (middle, high) if _drift(*few, middle, rate) > 0 else (low, middle)
     return (low + high) / 2
 
 
@@ -58,4 +58,4 @@ def _turned(cost: NDArray[np.float64], rate: float) -> NDArray[np.float64]:
         chance = odds / (1 + odds)
         bits = -(chance * np.log2(chance + 1e-300) + (1 - chance) * np.log2(1 - chance + 1e-300)).mean()
         low, high = (middle, high) if bits > rate else (low, middle)
-    return chance
+    return np.asarray(chance)

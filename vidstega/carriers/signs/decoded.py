@@ -174,7 +174,9 @@ def _compare(
         if may_differ[ours[0] - first]:
             errors.append(_squared_error(before[0], after[0]))
         elif not all(map(np.array_equal, before, after)):
-            raise VerificationError(f"packet {ours[0]} decodes to other samples, though nothing of it changed")
+            raise VerificationError(
+                f"packet {ours[0]} decodes to other samples, though nothing of it changed"
+            )
     return Seen(errors, frames)
 
 

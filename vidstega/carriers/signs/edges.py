@@ -74,7 +74,7 @@ def _pattern(signs: Signs, some: NDArray[Any], width: int) -> NDArray[Any]:
     position = signs.position[some].astype(np.int64)
     dc = np.isin(signs.block[some], _CHROMA_DC)
     assert width == 8 or (signs.block[some] < LUMA_8X8).all()
-    return np.where(dc, 64 + (position & 3), position)
+    return np.asarray(np.where(dc, 64 + (position & 3), position))
 
 
 def _borders(width: int) -> Floats:

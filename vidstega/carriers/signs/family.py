@@ -68,6 +68,7 @@ class InSigns(Carrier):
         measured = {
             "flips": float(turned.signs),
             "pictures": float(turned.pictures),
+            "in_use": float(plan.pictures),
             "steepness": turned.steepness,
         }
         return Written(left_out, seconds=clock.seconds, measured=measured)
@@ -103,8 +104,8 @@ class InSigns(Carrier):
             return f"no: {why}"
         use = whole(scan)
         fits = self.room(scan, "all").payload_bytes
-        tier = tiers(scan).letter(use.pictures)
-        return f"{fits:,} bytes at the most in {use.carriers:,} signs of {use.carrying:,} pictures, to tier {tier}"
+        where = f"{use.carrying:,} pictures (to tier {tiers(scan).letter(use.pictures)})"
+        return f"{fits:,} bytes at the most, in {use.carriers:,} signs of {where}"
 
     def estimate(self, scan: Scan, plan: SignsPlan, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
         """See `Carrier.estimate`."""
@@ -122,9 +123,7 @@ class InSigns(Carrier):
     def estimate_reading(self, scan: Scan, *, n_jobs: int = 1, most_bytes: int | None = None) -> Estimate:
         """See `Carrier.estimate_reading`."""
         _check(scan)
-        return Estimate(
-            _memory(scan, frames=0), MOST_BYTES, MOST_BYTES, "extract", "signs", len(scan.pts), 0
-        )
+        return Estimate(_memory(scan, frames=0), MOST_BYTES, MOST_BYTES, "extract", "signs", len(scan.pts), 0)
 
 
 _NUMBA_BYTES = 60 * memory.MIB
@@ -144,9 +143,7 @@ def _check(scan: Scan) -> None:
 
 def _compare_signs(cover: Scan, stego: Scan, used: int) -> None:
     """VerificationError unless the pictures in use differ by turned signs alone."""
-    for before, after in zip(
-        islice(pictures(cover), used), islice(pictures(stego), used), strict=True
-    ):
+    for before, after in zip(islice(pictures(cover), used), islice(pictures(stego), used), strict=True):
         if not _same_but_for_signs(before, after, _others(cover, before), _others(stego, after)):
             raise VerificationError(f"packet {after.ordinal} differs by more than signs")
 
@@ -157,9 +154,7 @@ def _others(scan: Scan, walked: Walked) -> list[bytes]:
     return [nal for nal in h264_essence(walked.packet, extra.length_size) if nal[0] & 31 not in range(1, 6)]
 
 
-def _same_but_for_signs(
-    before: Walked, after: Walked, others: list[bytes], now: list[bytes]
-) -> bool:
+def _same_but_for_signs(before: Walked, after: Walked, others: list[bytes], now: list[bytes]) -> bool:
     if before.ordinal != after.ordinal or others != now or len(before.signs) != len(after.signs):
         return False
     expected = turn(before.units, before.signs[np.flatnonzero(before.signs.negative != after.signs.negative)])

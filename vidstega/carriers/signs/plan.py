@@ -116,8 +116,8 @@ def opened(source: Iterator[Walked]) -> tuple[Opening, list[Walked]]:
     if not opening.carriers:
         why = next((f" ({walked.obstacle})" for walked in taken if walked.obstacle), "")
         raise CapacityError(
-            f"{len(taken):,} pictures may carry, with {opening.signs:,} signs that can be turned{why}; that is "
-            "too few for any message"
+            f"{len(taken):,} pictures may carry, with {opening.signs:,} signs that can be turned{why}; "
+            "that is too few for any message"
         )
     return opening, taken
 

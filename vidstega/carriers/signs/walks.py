@@ -10,7 +10,6 @@ from functools import lru_cache
 from itertools import groupby
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vidstega import h264
 from vidstega.carriers.signs.tiers import Tiers, tiers_of
@@ -22,7 +21,7 @@ from vidstega.residual import Signs
 
 MOST_SIGNS = 1 << 21
 _VIEWS = {14, 15, 20, 21}
-"""NAL types of streams that hold more than one view or layer, whose pictures other views are predicted from."""
+"""NAL types of streams of several views or layers, which predict pictures from each other's."""
 _COMPILING_S = 1.0
 
 
@@ -65,12 +64,13 @@ def obstacle_of(scan: Scan) -> str | None:
     if scan.sets.extra is None:
         return "it has no parameter sets"
     try:
-        sets = sets_of(scan)
+        some = Sets.parse(scan.sets.sps, scan.sets.pps)
+        refused = [refusal(some.sps[pps.sps_id], pps) for pps in some.pps.values() if pps.sps_id in some.sps]
+        if any(refused):
+            return next(filter(None, refused))
+        sets_of(scan)
     except (InputError, UnsupportedError) as error:
         return str(error)
-    for pps in sets.pps.values():
-        if pps.sps_id in sets.sps and (why := refusal(sets.sps[pps.sps_id], pps)) is not None:
-            return why
     if not len(tiers(scan)):
         return "others are predicted from every picture"
     if "mp4" in scan.format.split(",") and not _apart(scan):
