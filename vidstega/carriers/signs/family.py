@@ -45,7 +45,7 @@ class InSigns(Carrier):
     def most_bytes(self, scan: Scan, spread: Spread) -> int:
         """See `Carrier.most_bytes`: no picture is looked into."""
         _check(scan)
-        return sealed_bytes(MOST_BYTES)
+        return sealed_bytes(_READ_ANYWAY)
 
     def plan(self, scan: Scan, wish: Wish) -> SignsPlan:
         """See `Carrier.plan`: pictures are read until they have signs enough."""
@@ -126,6 +126,8 @@ class InSigns(Carrier):
         return Estimate(_memory(scan, frames=0), MOST_BYTES, MOST_BYTES, "extract", "signs", len(scan.pts), 0)
 
 
+_READ_ANYWAY = 1 << 20
+"""Bytes that a payload may have to be told how many would fit."""
 _NUMBA_BYTES = 60 * memory.MIB
 _SIGNS_BYTES = 60 * memory.MIB
 """What is held of the signs in use, and the paths of a trellis of 2^18 of them."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vidstega.carriers.base import Found
 from vidstega.carriers.signs.layout import ALPHA_MOST, Header, Opening, message_places
 from vidstega.carriers.signs.plan import opened
-from vidstega.carriers.signs.walks import Walked, first_unlisted, obstacle_of, pictures, tiers
+from vidstega.carriers.signs.walks import Walked, first_unlisted, obstacle_of, pictures, ready, tiers
 from vidstega.errors import CapacityError, InputError, PayloadError, UnsupportedError
 from vidstega.media.source import Scan
 from vidstega.seal import Key
@@ -36,6 +36,7 @@ def find(scan: Scan, key: Key) -> FoundSigns:
 
 
 def _find(scan: Scan, key: Key) -> FoundSigns:
+    ready()
     from vidstega.coding import stc
 
     source = pictures(scan)
