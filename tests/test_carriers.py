@@ -39,6 +39,7 @@ MESSAGE = bytes(range(256)) * 20
 KEY = "correct horse"
 TESTS = Path(__file__).parent
 TOO_MUCH = BOXES * BOX_BYTES
+TOO_LARGE_FOR_SIGNS = os.urandom(5000)
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +93,7 @@ def test_embed_extract_verify(toy: FreeSpace, cover: Path, tmp_path: Path, size:
 
 def test_its_room_is_exact_and_known_beforehand(toy: FreeSpace, cover: Path, tmp_path: Path) -> None:
     rows = {row.method: row for row in vidstega.capacity(cover).rows}
-    assert set(rows) == {"free", "lsb"}
+    assert set(rows) == {"free", "lsb", "signs"}
     assert vidstega.capacity(cover, method="free").rows[-1] == rows["free"]
     full = os.urandom(rows["free"].payload_bytes)
     guess = vidstega.estimate(cover, len(full), method="free")
@@ -167,7 +168,7 @@ def test_auto_takes_the_quietest_that_holds_it(quiet: FreeSpace, cover: Path, tm
     large = vidstega.embed(cover, tmp_path / "b.mp4", os.urandom(TOO_MUCH), key=KEY)
     assert (large.method, large.mode) == ("lsb", "splice")
     assert large.reason.startswith("it has pictures that no others depend on; free: 16,0")
-    assert large.reason.endswith(" bytes are more than 15,959")
+    assert " bytes are more than 15,959; signs: " in large.reason and large.reason.endswith("bytes fit")
     assert vidstega.extract(tmp_path / "a.mp4", key=KEY) == MESSAGE
     assert len(vidstega.extract(tmp_path / "b.mp4", key=KEY)) == TOO_MUCH
     assert vidstega.estimate(cover, 100).mode == "append"
@@ -177,7 +178,7 @@ def test_auto_takes_the_quietest_that_holds_it(quiet: FreeSpace, cover: Path, tm
 def test_auto_passes_by_what_a_family_cannot_do(
     quiet: FreeSpace, cover: Path, cover_vp9: Path, tmp_path: Path
 ) -> None:
-    result = vidstega.embed(cover, tmp_path / "s.mkv", b"x", key=KEY, spread="all")
+    result = vidstega.embed(cover, tmp_path / "s.mkv", TOO_LARGE_FOR_SIGNS, key=KEY, spread="all")
     assert result.method == "lsb" and "free: matroska has no free space" in result.reason
     result = vidstega.embed(cover_vp9, tmp_path / "s.webm", b"x", key=KEY)
     assert result.method == "lsb" and "is no MP4" in result.reason
@@ -191,7 +192,7 @@ def test_auto_passes_by_a_family_whose_file_does_not_read_back(cover: Path, tmp_
             return written
 
     carriers.register(Forgetful(loudness=1))
-    result = vidstega.embed(cover, tmp_path / "s.mp4", b"x", key=KEY)
+    result = vidstega.embed(cover, tmp_path / "s.mp4", TOO_LARGE_FOR_SIGNS, key=KEY)
     assert result.method == "lsb" and "free: s.mp4 would not read back as it should" in result.reason
     with pytest.raises(VerificationError, match="would not read back"):
         vidstega.embed(cover, tmp_path / "t.mp4", b"x", key=KEY, method="free")
@@ -206,7 +207,7 @@ def test_auto_that_finds_no_one_gives_the_last_refusal(quiet: FreeSpace, cover: 
 
 def test_by_name_only_means_by_name_only(toy: FreeSpace, cover: Path, tmp_path: Path) -> None:
     assert toy not in carriers.automatic()
-    assert vidstega.embed(cover, tmp_path / "s.mp4", b"x", key=KEY).method == "lsb"
+    assert vidstega.embed(cover, tmp_path / "s.mp4", b"x", key=KEY).method == "signs"
 
 
 # -- names ----------------------------------------------------------------------------------------------
@@ -223,7 +224,7 @@ def test_an_unknown_method_is_one_line(toy: FreeSpace, cover: Path, tmp_path: Pa
     }
     with pytest.raises(ParameterError) as caught:
         calls[call]()
-    assert str(caught.value) == "unknown method 'nosuch'; there are: auto, free, lsb"
+    assert str(caught.value) == "unknown method 'nosuch'; there are: auto, free, lsb, signs"
 
 
 def test_a_method_becomes_a_carrier_of_samples() -> None:
@@ -231,10 +232,11 @@ def test_a_method_becomes_a_carrier_of_samples() -> None:
         name = "mine"
 
     methods.register(Mine())
-    assert carriers.names() == ["lsb", "mine"]
+    assert carriers.names() == ["lsb", "mine", "signs"]
     assert carriers.get("mine") == Samples(Mine()) == carriers.get(Mine())
-    assert [carrier.method for carrier in carriers.automatic()] == ["lsb"]
-    assert [carrier.method for carrier in carriers.to_search()] == ["lsb"], "one carrier reads a whole family"
+    assert [carrier.method for carrier in carriers.automatic()] == ["signs", "lsb"]
+    searched = [carrier.method for carrier in carriers.to_search()]
+    assert searched == ["signs", "lsb"], "one carrier reads a whole family"
     assert [carrier.method for carrier in carriers.to_search("mine")] == ["mine"]
     assert carriers.get(own := FreeSpace()) is own
     with pytest.raises(ParameterError, match="name of 1 to 16 bytes"):
@@ -293,7 +295,7 @@ def test_a_search_stretches_the_key_once_for_each_salt(
             vidstega.extract(tmp_path / "s.mp4", key="wrong", deep=deep)
         alone = stretched.taken()
         assert len(alone) == len(set(alone)) >= raw + 1 and own_salt in alone
-        assert deep or len(alone) == raw + 2, "raw pictures, the first frame, a free box"
+        assert deep or len(alone) == raw + 3, "raw pictures, the first frame, a free box, what signs tell"
         for name in ("a", "b", "c"):
             methods.register(type("Mine", (LSB,), {"name": name})())
         with pytest.raises(PayloadError):
@@ -345,7 +347,7 @@ def plugged_in(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_plug_ins_are_found_by_their_entry_points(plugged_in: None, cover: Path, tmp_path: Path) -> None:
-    assert carriers.names() == ["free", "lsb", "mine", "ready"]
+    assert carriers.names() == ["free", "lsb", "mine", "ready", "signs"]
     assert methods.names() == ["lsb", "mine", "ready"]
     for name in ("free", "mine", "ready"):
         stego = tmp_path / f"{name}.mp4"
@@ -379,9 +381,11 @@ def test_the_command_line(site: Path, cover: Path, tmp_path: Path) -> None:
     assert run(site, "extract", stego, "--out", "-") == "x"
     assert "as it should be (append)" in run(site, "verify", cover, stego, "--full")
     rows = json.loads(run(site, "capacity", cover, "--json"))["rows"]
-    assert {row["method"] for row in rows} == {"free", "lsb", "mine", "ready"}
+    assert {row["method"] for row in rows} == {"free", "lsb", "mine", "ready", "signs"}
     said = run(site, "embed", cover, tmp_path / "t.mp4", "--message", "x", "--method", "nosuch", code=2)
-    assert said == "vidstega: error: unknown method 'nosuch'; there are: auto, free, lsb, mine, ready\n"
+    assert (
+        said == "vidstega: error: unknown method 'nosuch'; there are: auto, free, lsb, mine, ready, signs\n"
+    )
 
 
 def test_the_service(site: Path, cover: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,7 +411,7 @@ def test_the_service(site: Path, cover: Path, tmp_path: Path, monkeypatch: pytes
             return job
 
         rows = post("/capacity", cover.read_bytes()).json()["rows"]
-        assert {row["method"] for row in rows} == {"free", "lsb", "mine", "ready"}
+        assert {row["method"] for row in rows} == {"free", "lsb", "mine", "ready", "signs"}
         embedded = post("/embed", cover.read_bytes(), key=KEY, message="x", method="free")
         if embedded.status_code == 422 and "no field 'method'" in embedded.text:
             pytest.skip("service has no method field yet")
