@@ -8,7 +8,7 @@ import os
 import random
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from conftest import CLIPS, requires_ffmpeg
+from conftest import requires_ffmpeg
 
 import vidstega
 from vidstega import carriers
@@ -113,14 +113,6 @@ def stego(plain: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Strict:
-    """What a decoder that forgives nothing makes of a file."""
-
-    digests: tuple[int, ...]
-    complaints: str
-
-
 def digests(path: Path) -> list[int]:
     scan = scan_file(path)
     return [frame_digest(frame) for frame in decode_all(scan.source, scan.packets)]
@@ -161,7 +153,7 @@ def test_a_clip_carries_without_a_byte_more(clips: Path, name: str, tmp_path: Pa
     changed = sum(a != b for a, b in zip(before, after, strict=True))
     assert 0 < changed == result.measured["pictures"] <= result.carrying
     assert result.measured["psnr_worst_db"] > 50
-    assert vidstega.verify(clip, stego, key=KEY, full=True).mode == "patch"
+    assert vidstega.verify(clip, stego, key=KEY).mode == "patch"
     with pytest.raises(PayloadError):
         vidstega.extract(stego, key="another")
     with pytest.raises(PayloadError):
@@ -373,6 +365,19 @@ def test_estimates_are_of_a_copy(plain: Path, tmp_path: Path) -> None:
     assert f"{rows['all'].payload_bytes:,} bytes" in vidstega.probe(plain).families["signs"]
 
 
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+@pytest.mark.parametrize("size", [100, 20_000])
+def test_memory_is_what_was_estimated_whoever_takes_it(plain: Path, size: int, tmp_path: Path) -> None:
+    code = f"""
+import os, vidstega
+vidstega.embed({str(plain)!r}, {str(tmp_path / "s.mp4")!r}, os.urandom({size}), key="k", progress=False)
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, check=True)
+    measured = 1024 * int(done.stdout)
+    assert measured <= vidstega.estimate(plain, size).memory_bytes <= 2 * measured
+
+
 # -- two messages, and none -----------------------------------------------------------------------------
 
 
@@ -526,8 +531,7 @@ def test_layout_is_frozen() -> None:
         Header.of(header.bits(keys) ^ 1, keys)
 
 
-def test_a_file_of_today_is_frozen(plain: Path, tmp_path: Path) -> None:
-    """Which signs carry depends on key and video alone, so a reader of later finds the same bits."""
+def test_the_header_has_signs_of_its_own(plain: Path) -> None:
     scan = scan_file(plain)
     opening = Opening()
     taken = opening.take(pictures(scan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vidstega import carriers, files
@@ -123,7 +124,9 @@ def estimate_embedding(
     """`estimate` of a video that was scanned already."""
     able = carriers.automatic() if method == AUTO else [carriers.get(method)]
     carrier, plan = _first_plan(able, scan, wish)
-    return carrier.estimate(scan, plan, n_jobs=n_jobs, verify=verify)
+    guess = carrier.estimate(scan, plan, n_jobs=n_jobs, verify=verify)
+    standing = sum(one.standing_bytes(scan) for one in able[: able.index(carrier)])
+    return replace(guess, memory_bytes=guess.memory_bytes + standing)
 
 
 def estimate_extraction(scan: Scan, *, n_jobs: int = 1, most_payload_bytes: int | None = None) -> Estimate:

@@ -247,6 +247,10 @@ class Carrier(ABC):
         why = self.obstacle(scan)
         return f"no: {why}" if why else f"{self.room(scan, 'all').payload_bytes:,} bytes at the most"
 
+    def standing_bytes(self, scan: Scan) -> int:
+        """Memory that a process keeps once this family has been asked for a plan here, and declined."""
+        return 0
+
     def estimate(self, scan: Scan, plan: Any, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
         """Predict what `write` and its verification take; this is for files that are copied, by and large."""
         kept = scan.path.stat().st_size

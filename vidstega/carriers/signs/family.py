@@ -107,6 +107,10 @@ class InSigns(Carrier):
         where = f"{use.carrying:,} pictures (to tier {tiers(scan).letter(use.pictures)})"
         return f"{fits:,} bytes at the most, in {use.carriers:,} signs of {where}"
 
+    def standing_bytes(self, scan: Scan) -> int:
+        """See `Carrier.standing_bytes`."""
+        return 0 if obstacle_of(scan) else _NUMBA_BYTES + _SIGNS_BYTES
+
     def estimate(self, scan: Scan, plan: SignsPlan, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
         """See `Carrier.estimate`."""
         size = scan.path.stat().st_size
@@ -128,8 +132,8 @@ class InSigns(Carrier):
 
 _READ_ANYWAY = 1 << 20
 """Bytes that a payload may have to be told how many would fit."""
-_NUMBA_BYTES = 60 * memory.MIB
-_SIGNS_BYTES = 60 * memory.MIB
+_NUMBA_BYTES = 110 * memory.MIB
+_SIGNS_BYTES = 40 * memory.MIB
 """What is held of the signs in use, and the paths of a trellis of 2^18 of them."""
 
 

@@ -54,7 +54,8 @@ def make_plan(scan: Scan, wish: Wish) -> SignsPlan:
         With the number of bytes that fit.
     """
     if wish.short_bytes is None or wish.short_bytes > MOST_BYTES:
-        raise CapacityError(f"the payload is too large for signs; {_fits(scan, wish.spread):,} bytes fit")
+        most = MOST_BYTES - OVERHEAD_BYTES
+        raise CapacityError(f"the payload is too large for signs; in no video more than {most:,} bytes fit")
     use = _use(scan, 8 * wish.short_bytes, wish.spread)
     alpha = 8 * wish.short_bytes / use.carriers
     if alpha > alpha_most(wish.spread):
