@@ -78,7 +78,7 @@ def test_a_payload_comes_back(
     cover: Path, tmp_path: Path, key: str, suffix: str, spread: Spread, size: int
 ) -> None:
     stego = tmp_path / f"stego{suffix}"
-    result = vidstega.embed(cover, stego, noise(size), key=key, spread=spread, verify="full")
+    result = vidstega.embed(cover, stego, noise(size), key=key, spread=spread, verify="full", method="lsb")
     assert vidstega.extract(stego, key=key) == noise(size)
     assert result.mode == ("transcode" if spread == "all" else "splice")
     assert result.bytes_after == stego.stat().st_size
@@ -105,7 +105,7 @@ def test_capacity_is_exact(cover: Path, tmp_path: Path, key: str, spread: Spread
 
 
 def test_a_splice_touches_nothing_but_its_runs(cover: Path, tmp_path: Path, key: str) -> None:
-    result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key)
+    result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, method="lsb")
     before, after = scan_file(cover, digest=True), scan_file(tmp_path / "s.mp4", digest=True)
     same = before.packets["digest"] == after.packets["digest"]
     assert int((~same).sum()) == result.carrying
@@ -138,7 +138,7 @@ def test_open_groups_take_a_picture_that_stands_in(tmp_path: Path, key: str, suf
     scan = scan_file(cover)
     keys = scan.packets["flags"][1:][scan.packets["flags"][1:] & KEY != 0]
     assert len(keys) and not (keys & IDR).any()
-    result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, verify="full")
+    result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, verify="full", method="lsb")
     assert result.mode == "splice" and result.carrying == 1
     assert vidstega.extract(tmp_path / "s.mp4", key=key) == MESSAGE
 
@@ -148,7 +148,7 @@ def test_open_groups_take_a_picture_that_stands_in(tmp_path: Path, key: str, suf
 def test_frames_outside_runs_decode_as_before(
     cover: Path, tmp_path: Path, key: str, threads: int, size: int
 ) -> None:
-    result = vidstega.embed(cover, tmp_path / "s.mp4", noise(size), key=key)
+    result = vidstega.embed(cover, tmp_path / "s.mp4", noise(size), key=key, method="lsb")
     before, after = scan_file(cover), scan_file(tmp_path / "s.mp4")
     pairs = zip(
         decode_span(before.source, 0, before.packets, before.pts),
@@ -168,7 +168,10 @@ def test_several_messages_live_in_one_video(tmp_path: Path) -> None:
     path = make_cover(tmp_path / "c.mp4", width=160, height=96, frames=64, gop_s=8 / 30)
     for number in range(3):
         stego = tmp_path / f"{number}.mp4"
-        assert vidstega.embed(path, stego, b"message %d" % number, key=f"key {number}").mode == "splice"
+        assert (
+            vidstega.embed(path, stego, b"message %d" % number, key=f"key {number}", method="lsb").mode
+            == "splice"
+        )
         path = stego
     assert [vidstega.extract(path, key=f"key {n}") for n in range(3)] == [b"message %d" % n for n in range(3)]
     ids = [h264.pps_id(nal) for nal in scan_file(path).sets.pps]
@@ -180,13 +183,16 @@ def test_several_messages_live_in_one_group(tmp_path: Path, suffix: str) -> None
     path = make_cover(tmp_path / f"c{suffix}", width=160, height=96, frames=30, gop_s=1)
     for number in range(3):
         stego = tmp_path / f"{number}{suffix}"
-        assert vidstega.embed(path, stego, b"message %d" % number, key=f"key {number}").mode == "splice"
+        assert (
+            vidstega.embed(path, stego, b"message %d" % number, key=f"key {number}", method="lsb").mode
+            == "splice"
+        )
         path = stego
     assert [vidstega.extract(path, key=f"key {n}") for n in range(3)] == [b"message %d" % n for n in range(3)]
 
 
 def test_a_size_that_was_damaged_is_no_payload(tmp_path: Path, cover: Path, key: str) -> None:
-    vidstega.embed(cover, tmp_path / "s.ts", MESSAGE, key=key)
+    vidstega.embed(cover, tmp_path / "s.ts", MESSAGE, key=key, method="lsb")
     scan, data = scan_file(tmp_path / "s.ts"), bytearray((tmp_path / "s.ts").read_bytes())
     at = data.index(scan.sets.sps[0], int(scan.packets["pos"][scan.raw_pictures][0]))
     for index in range(at, at + 16):
@@ -215,7 +221,7 @@ def test_a_size_is_that_of_the_pictures_not_of_the_container(
 def test_a_pps_id_that_is_taken_is_not_used(cover: Path, tmp_path: Path, key: str) -> None:
     scan = scan_file(cover)
     free = free_pps_id(scan)
-    vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key)
+    vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, method="lsb")
     assert free_pps_id(scan_file(tmp_path / "s.mp4")) != free
 
 
@@ -267,8 +273,8 @@ def test_a_payload_may_be_bytes_a_path_or_a_file(cover: Path, tmp_path: Path, ke
 
 
 def test_compression_saves_frames(cover: Path, tmp_path: Path, key: str) -> None:
-    small = vidstega.embed(cover, tmp_path / "a.mp4", bytes(50_000), key=key)
-    large = vidstega.embed(cover, tmp_path / "b.mp4", bytes(50_000), key=key, compress=False)
+    small = vidstega.embed(cover, tmp_path / "a.mp4", bytes(50_000), key=key, method="lsb")
+    large = vidstega.embed(cover, tmp_path / "b.mp4", bytes(50_000), key=key, compress=False, method="lsb")
     assert small.sealed_bytes < 500 < 50_000 < large.sealed_bytes
     assert vidstega.extract(tmp_path / "a.mp4", key=key) == vidstega.extract(tmp_path / "b.mp4", key=key)
 
@@ -372,7 +378,7 @@ def test_a_killed_worker_costs_a_retry(cover: Path, tmp_path: Path, one_salt: No
 
 def test_verify_later(cover: Path, tmp_path: Path, key: str) -> None:
     stego = tmp_path / "s.mp4"
-    vidstega.embed(cover, stego, MESSAGE, key=key, verify=False)
+    vidstega.embed(cover, stego, MESSAGE, key=key, verify=False, method="lsb")
     report = vidstega.verify(cover, stego, key=key, full=True)
     assert report.mode == "splice" and report.payload_bytes == len(MESSAGE)
     assert "every frame" in report.compared
@@ -401,7 +407,7 @@ def test_a_codec_that_loses_is_found_out(
 ) -> None:
     monkeypatch.setattr(encode, "_X264", encode.Lossless("libx264", (("preset", "ultrafast"), ("qp", "9"))))
     with pytest.raises(VerificationError):
-        vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, spread="all")
+        vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, spread="all", method="lsb")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -414,7 +420,7 @@ def test_a_splice_that_fails_becomes_a_transcode(
         return slice_of(self, head, [plane ^ 1 for plane in planes])
 
     monkeypatch.setattr(h264.PCMWriter, "_slice", damaged)
-    result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key)
+    result = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, method="lsb")
     assert result.mode == "transcode" and "a splice failed" in result.reason
     assert vidstega.extract(tmp_path / "s.mp4", key=key) == MESSAGE
 
@@ -462,7 +468,7 @@ def test_all_attempts_share_one_salt_one_seal_and_one_reading_of_the_payload(
 ) -> None:
     """A second seal under one salt would use nonces twice, and a pipe cannot be read twice."""
     monkeypatch.setattr(h264.PCMWriter, "_slice", lambda *_: b"no picture\x80")
-    result = vidstega.embed(cover, tmp_path / "s.mp4", Once(MESSAGE), key=key)
+    result = vidstega.embed(cover, tmp_path / "s.mp4", Once(MESSAGE), key=key, method="lsb")
     assert result.mode == "transcode" and "a splice failed" in result.reason
     (salt,) = sealing["made"]
     assert sealing["sealed"] == [salt] and sealing["stretched"].count(salt) == 1
@@ -473,7 +479,7 @@ def test_every_message_has_a_salt_of_its_own(
     cover: Path, tmp_path: Path, key: str, sealing: dict[str, list[bytes]]
 ) -> None:
     for name in ("a.mp4", "b.mp4"):
-        vidstega.embed(cover, tmp_path / name, MESSAGE, key=key)
+        vidstega.embed(cover, tmp_path / name, MESSAGE, key=key, method="lsb")
     assert len(set(sealing["made"])) == len(sealing["made"]) == 2
     assert sealing["stretched"] == sealing["sealed"] == sealing["made"]
     assert (tmp_path / "a.mp4").read_bytes() != (tmp_path / "b.mp4").read_bytes()
@@ -501,14 +507,16 @@ def test_frames_are_counted_from_zero(cover: Path) -> None:
 
 def test_progress_is_told(cover: Path, tmp_path: Path, key: str) -> None:
     told: list[tuple[str, int, int]] = []
-    vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, progress=lambda *now: told.append(now))
+    vidstega.embed(
+        cover, tmp_path / "s.mp4", MESSAGE, key=key, progress=lambda *now: told.append(now), method="lsb"
+    )
     assert [stage for stage, done, total in told if done == total][:1] == ["embed"]
     assert told[-1][1] == told[-1][2]
 
 
 @pytest.fixture
 def results(cover: Path, tmp_path: Path, key: str) -> Iterator[Any]:
-    yield vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key)
+    yield vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=key, method="lsb")
 
 
 def test_a_result_reads_well_and_keeps_the_key_to_itself(results: Any, key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vidstega import carriers, files
@@ -27,7 +28,8 @@ How = str | Method | Carrier
 
 
 def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
-    """How much a cover takes, by method and spread; families that it is nothing for are left out.
+    """How much a cover takes, by method and spread; families that it is nothing for are left
+    out, and those that are only for the asking.
 
     Raises
     ------
@@ -35,9 +37,10 @@ def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
         If all of them are.
     """
     scan, refusal = scan_file(files.video_at(cover)), None
-    asked = carriers.names() if method is None or method == AUTO else [method]
+    known = [one for one in map(carriers.get, carriers.names()) if one.searched]
+    asked = known if method is None or method == AUTO else [carriers.get(method)]
     rows: list[CapacityRow] = []
-    for carrier in map(carriers.get, asked):
+    for carrier in asked:
         try:
             rows += [_row(scan, carrier, spread) for spread in carrier.spreads]
         except (CapacityError, UnsupportedError) as error:
@@ -78,6 +81,7 @@ def probe(cover: PathLike) -> Probe:
         streams=scan.streams,
         splice=obstacle is None,
         reason=obstacle or CAN_SPLICE,
+        families={one.method: one.outlook(scan) for one in carriers.automatic()},
     )
 
 
@@ -121,7 +125,9 @@ def estimate_embedding(
     """`estimate` of a video that was scanned already."""
     able = carriers.automatic() if method == AUTO else [carriers.get(method)]
     carrier, plan = _first_plan(able, scan, wish)
-    return carrier.estimate(scan, plan, n_jobs=n_jobs, verify=verify)
+    guess = carrier.estimate(scan, plan, n_jobs=n_jobs, verify=verify)
+    standing = sum(one.standing_bytes(scan) for one in able[: able.index(carrier)])
+    return replace(guess, memory_bytes=guess.memory_bytes + standing)
 
 
 def estimate_extraction(scan: Scan, *, n_jobs: int = 1, most_payload_bytes: int | None = None) -> Estimate:

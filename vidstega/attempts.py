@@ -104,7 +104,7 @@ def _attempt(
     measured = dict(written.measured)
     left_out = [s for s in order.scan.streams if s.index in written.left_out]
     notes, compared = [_left_out(s, order.stego.suffix) for s in left_out], "no"
-    notes += order.scan.notes
+    notes += [*order.scan.notes, *plan.notes]
     if order.verify:
         with clock.stage("verify"):
             notes += _check(carrier, order, plan, written, target, measured)
@@ -117,7 +117,7 @@ def _attempt(
         frames=plan.frames,
         carrying=plan.carrying,
         payload_bytes=order.sealed.payload_bytes,
-        sealed_bytes=order.sealed.stream_bytes,
+        sealed_bytes=plan.stream_bytes,
         alpha=plan.alpha,
         bytes_before=order.cover_bytes,
         bytes_after=target.stat().st_size,

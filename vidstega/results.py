@@ -151,7 +151,7 @@ class Estimate:
 
 @dataclass(frozen=True, repr=False, kw_only=True)
 class Probe:
-    """What a video file is, and whether it can be spliced."""
+    """What a video file is, whether it can be spliced, and by method what a family makes of it."""
 
     path: Path
     format: str
@@ -167,6 +167,7 @@ class Probe:
     streams: tuple[StreamInfo, ...]
     splice: bool
     reason: str
+    families: dict[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         splice = "yes" if self.splice else "no"
@@ -177,6 +178,7 @@ class Probe:
                 f"{float(self.rate):.3f} fps on average, {self.key_frames:,} key frames",
                 *(f"  stream  {stream}" for stream in self.streams),
                 f"  splice  {splice}: {self.reason}",
+                *(f"  {method:<7} {outlook}" for method, outlook in self.families.items()),
             ]
         )
 

@@ -12,10 +12,22 @@ from vidstega import methods
 from vidstega.carriers.base import Carrier
 from vidstega.carriers.robust.family import Robust
 from vidstega.carriers.samples import Samples
+from vidstega.carriers.signs import InSigns
 from vidstega.errors import ParameterError
 from vidstega.methods import Method
 
-__all__ = ["AUTO", "Carrier", "Robust", "Samples", "automatic", "get", "names", "register", "to_search"]
+__all__ = [
+    "AUTO",
+    "Carrier",
+    "InSigns",
+    "Robust",
+    "Samples",
+    "automatic",
+    "get",
+    "names",
+    "register",
+    "to_search",
+]
 
 AUTO = "auto"
 """The method that stands for the quietest family that holds the message."""
@@ -72,7 +84,8 @@ def _order(carrier: Carrier) -> tuple[bool, int]:
 
 def _all() -> dict[str, Carrier]:
     samples = {name: Samples(methods.get(name)) for name in methods.names()}
-    return samples | {"robust": Robust()} | _plugged_in() | _ADDED
+    shipped = {"signs": InSigns(), "robust": Robust()}
+    return shipped | samples | _plugged_in() | _ADDED
 
 
 @lru_cache

@@ -93,6 +93,7 @@ class Plan:
     promise : what may differ from the cover; nothing but this
     coded : frames that are written anew
     new_bytes, least_bytes : how many bytes that makes, about and at the least
+    notes : what had to give, to be said in the result
     """
 
     mode: str
@@ -105,6 +106,7 @@ class Plan:
     coded: int = 0
     new_bytes: int = 0
     least_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class Carrier(ABC):
 
     @abstractmethod
     def plan(self, scan: Scan, wish: Wish) -> Plan:
-        """Decide where a sealed stream goes; no file is opened.
+        """Decide where a sealed stream goes; nothing is written.
 
         Raises
         ------
@@ -243,6 +245,15 @@ class Carrier(ABC):
         except (CapacityError, UnsupportedError) as error:
             return str(error)
         return None if room.sealed_bytes else "there is no room"
+
+    def outlook(self, scan: Scan) -> str:
+        """What a user may expect of this family here, in a line."""
+        why = self.obstacle(scan)
+        return f"no: {why}" if why else f"{self.room(scan, 'all').payload_bytes:,} bytes at the most"
+
+    def standing_bytes(self, scan: Scan) -> int:
+        """Memory that a process keeps once this family has been asked for a plan here, and declined."""
+        return 0
 
     def estimate(self, scan: Scan, plan: Any, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
         """Predict what `write` and its verification take; this is for files that are copied, by and large."""

@@ -90,7 +90,7 @@ def survive(args: argparse.Namespace) -> int:
 
 def capacity(args: argparse.Namespace) -> int:
     """Show how much a video takes."""
-    _show(args, vidstega.capacity(args.cover))
+    _show(args, vidstega.capacity(args.cover, method=args.method))
     return 0
 
 
@@ -103,9 +103,8 @@ def probe(args: argparse.Namespace) -> int:
 def verify(args: argparse.Namespace) -> int:
     """Check a stego file against its cover."""
     _check_inputs({"COVER": args.cover, "STEGO": args.stego, "--key-file": args.key_file})
-    result = vidstega.verify(
-        args.cover, args.stego, key=find_key(args.key_file), full=args.full, **_work(args)
-    )
+    how = {"method": args.method, "full": args.full, **_work(args)}
+    result = vidstega.verify(args.cover, args.stego, key=find_key(args.key_file), **how)
     lines = [
         f"{args.stego}: as it should be ({result.mode})",
         f"  payload   {result.payload_bytes:,} bytes",

@@ -15,6 +15,7 @@ from vidstega.h264.nal import (
     captions_of,
     nals,
     pack,
+    places,
     recovers_at_once,
     until_picture,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "pack",
     "parse_pps",
     "parse_sps",
+    "places",
     "pps_id",
     "recovers_at_once",
     "tells_fields_apart",

@@ -18,22 +18,31 @@ _SEI_RECOVERY = 6
 
 def nals(data: bytes, length_size: int) -> Iterator[bytes]:
     """NAL units of a packet: `length_size` bytes of length before each (avcC), or 0 for start codes."""
+    return (data[start:stop] for start, stop in places(data, length_size))
+
+
+def places(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
+    """Where in a packet its NAL units lie, as [start, stop)."""
     if not length_size:
-        yield from annexb_nals(data)
+        yield from _annexb_places(data)
         return
     at = 0
     while at + length_size < len(data):
         size = int.from_bytes(data[at : at + length_size], "big")
-        yield data[at + length_size : at + length_size + size]
-        at += length_size + size
+        at += length_size
+        yield at, min(at + size, len(data))
+        at += size
 
 
 def annexb_nals(data: bytes) -> Iterator[bytes]:
+    return (data[start:stop] for start, stop in _annexb_places(data))
+
+
+def _annexb_places(data: bytes) -> Iterator[tuple[int, int]]:
     at = data.find(b"\0\0\1")
     while at >= 0:
         end = data.find(b"\0\0\1", at + 3)
-        nal = data[at + 3 : end if end >= 0 else None]
-        yield nal.rstrip(b"\0") if end >= 0 else nal
+        yield at + 3, at + 3 + len(data[at + 3 : end].rstrip(b"\0")) if end >= 0 else len(data)
         at = end
 
 

@@ -207,7 +207,7 @@ def _prepared(container: InputContainer, way: _Way) -> Iterator[Packet[Any]]:
     # Frames that are shown before the first that is wanted, and that no other depends on, need no decoding.
     early, unneeded = way.early(), "ALL" if way.alone else "NONREF"
     may_skip = source.codec == "h264" and not source.as_decoded
-    for ordinal, packet in _packets_from(container, source, way.first, way.packets[0]):
+    for ordinal, packet in packets_from(container, source, way.first, way.packets[0]):
         if ordinal >= way.first + len(way.packets):
             return
         row, on_the_way = way.packets[ordinal - way.first], bool(early[ordinal - way.first])
@@ -220,7 +220,7 @@ def _prepared(container: InputContainer, way: _Way) -> Iterator[Packet[Any]]:
         yield packet
 
 
-def _packets_from(
+def packets_from(
     container: InputContainer, source: Source, first: int, target: np.void
 ) -> Iterator[tuple[int, Packet[Any]]]:
     """Packets from ordinal `first` on: by a seek, or by reading up to it where a seek does not get there."""

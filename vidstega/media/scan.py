@@ -192,7 +192,7 @@ class _Collector:
             data = bytes(packet)
             flags |= self._h264_flags(data, flags)
             if self._digest:
-                digest = _short_digest(h264_essence(data, self._length_size))
+                digest = essence_digest(data, self._length_size)
         else:
             flags |= self._hidden(packet) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
             if self._digest:
@@ -282,6 +282,11 @@ class _Running:
 def h264_essence(data: bytes, length_size: int) -> list[bytes]:
     """The NAL units of a packet without what containers add, take away or repack."""
     return [nal for nal in h264.nals(data, length_size) if nal and nal[0] & 31 not in (7, 8, 9, 12)]
+
+
+def essence_digest(data: bytes, length_size: int) -> int:
+    """The digest that a packet of H.264 has in the table of a scan."""
+    return _short_digest(h264_essence(data, length_size))
 
 
 def _without_adts(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -134,6 +135,7 @@ class Scan:
     extents : with digests, of each such stream the times of its first and last packet, in seconds
     joins : what was added to the times from each place on where they went back, in order (see `media.census`)
     notes : what was found out by decoding and is worth telling
+    memo : what carriers have read of this very file, for as long as it is asked about
     """
 
     source: Source
@@ -144,6 +146,7 @@ class Scan:
     extents: dict[int, tuple[Fraction, Fraction]] = field(repr=False, default_factory=dict)
     joins: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    memo: dict[str, Any] = field(repr=False, compare=False, default_factory=dict)
 
     @property
     def path(self) -> Path:

@@ -1,0 +1,208 @@
+"""What needs pictures decoded: margins before a message is put in, and proof afterwards.
+
+Both decode no more than what leads up to pictures in use, and of that so much that a long video costs no
+more than a few seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vidstega.carriers.signs.edges import margins
+from vidstega.carriers.signs.walks import Walked, sets_of
+from vidstega.errors import InputError, VerificationError
+from vidstega.media.compare import Promise
+from vidstega.media.decode import let_go, planes
+from vidstega.media.source import IDR, NONREF, Packets, Scan, Source
+from vidstega.media.strict import decode_strictly
+from vidstega.pool import Work
+from vidstega.residual import Signs
+
+_PIXELS = 400_000_000
+"""Luma samples that are decoded at the most: some 200 frames of 1080p."""
+_BEST_DB = 100.0
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Packets [first, stop) that some pictures need to be decoded, and which of them those are."""
+
+    first: int
+    stop: int
+    wanted: NDArray[np.bool_] = field(repr=False)
+
+
+def parts_of(scan: Scan, ordinals: NDArray[np.int64], *, every: bool) -> list[Part]:
+    """What has to be decoded for some pictures, as far as it is worth it.
+
+    Parameters
+    ----------
+    every : whether pictures that none depends on are decoded along
+    """
+    packets = scan.packets
+    starts = np.union1d([0], np.flatnonzero(packets["flags"] & IDR))
+    group = np.searchsorted(starts, ordinals, side="right") - 1
+    parts, left = [], _PIXELS // (scan.size[0] * scan.size[1])
+    for number in np.unique(group):
+        here, first = ordinals[group == number], int(starts[number])
+        wanted = np.zeros(int(here.max()) + 1 - first, bool)
+        wanted[here - first] = True
+        needed = wanted | every | (packets["flags"][first : first + len(wanted)] & NONREF == 0)
+        most = int(np.searchsorted(np.cumsum(needed), left, side="right"))
+        left -= int(needed[:most].sum())
+        if (last := np.flatnonzero(wanted[:most])).size:
+            parts.append(Part(first, first + int(last[-1]) + 1, wanted[: last[-1] + 1]))
+    return parts
+
+
+# -- margins --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """Signs of a picture whose margins are wanted."""
+
+    signs: Signs
+    amplitude: Floats
+
+
+def margins_of(
+    scan: Scan, taken: Sequence[Walked], amplitudes: Sequence[Floats], work: Work
+) -> dict[int, Floats]:
+    """By packet the margins of a picture's signs, of those pictures that it is worth to decode."""
+    sps = next(iter(sets_of(scan).sps.values()))
+    if sps.crop[0] or sps.crop[2] or not len(scan.pts):
+        return {}
+    looked = {
+        walked.ordinal: _Looked(walked.signs, amplitude)
+        for walked, amplitude in zip(taken, amplitudes, strict=True)
+        if len(walked.signs)
+    }
+    parts = parts_of(scan, np.array(sorted(looked), np.int64), every=False)
+    threads = work.pool.workers if len(parts) == 1 else 1
+    calls = []
+    for part in parts:
+        pictures = {part.first + int(at): looked[part.first + int(at)] for at in np.flatnonzero(part.wanted)}
+        rows = scan.packets[part.first : part.stop]
+        calls.append((_margins, scan.source, part, rows, pictures, sps.mb_size, threads))
+    found: dict[int, Floats] = {}
+    with work.progress.stage("look", len(calls), "part") as advance:
+        for some in work.pool.in_order(calls):
+            found |= some
+            advance(1)
+    return found
+
+
+def _margins(
+    source: Source,
+    part: Part,
+    packets: Packets,
+    pictures: dict[int, _Looked],
+    size: tuple[int, int],
+    threads: int,
+) -> dict[int, Floats]:
+    found = {}
+    with suppress(InputError):  # where a decoder stops, energies have to do
+        for ordinal, frame in decode_strictly(source, part.first, packets, part.wanted, threads):
+            looked = pictures[ordinal]
+            found[ordinal] = margins(planes(frame), looked.signs, looked.amplitude, size)
+    return found
+
+
+# -- proof ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Squared errors per luma sample of the pictures that may differ; frames looked at in all."""
+
+    errors: list[float]
+    frames: int
+
+
+def compare_decoded(cover: Scan, stego: Scan, promise: Promise, work: Work) -> dict[str, float]:
+    """Decode both strictly up to the pictures in use, and compare; gives PSNR and how many were decoded.
+
+    Raises
+    ------
+    VerificationError
+        If a decoder complains of the stego alone, or a picture differs that should not.
+    """
+    assert promise.packets is not None
+    parts = parts_of(cover, np.flatnonzero(promise.packets), every=True)
+    may_differ = np.isin(cover.packets["pts"], cover.pts[promise.frames])
+    threads = work.pool.workers if len(parts) == 1 else 1
+    calls = []
+    for part in parts:
+        span = slice(part.first, part.stop)
+        rows = (cover.packets[span], stego.packets[span])
+        calls.append((_compare, (cover.source, stego.source), part.first, rows, may_differ[span], threads))
+    errors: list[float] = []
+    with work.progress.stage("verify", len(calls), "part") as advance:
+        for seen in work.pool.in_order(calls):
+            errors += seen.errors
+            advance(1)
+    if not errors:
+        return {}
+    decibels = [min(_BEST_DB, 10 * np.log10(255**2 / max(error, 1e-12))) for error in errors]
+    mean = min(_BEST_DB, 10 * np.log10(255**2 / max(float(np.mean(errors)), 1e-12)))
+    return {"psnr_db": float(mean), "psnr_worst_db": float(min(decibels)), "decoded": float(len(errors))}
+
+
+def _compare(
+    sources: tuple[Source, Source],
+    first: int,
+    rows: tuple[Packets, Packets],
+    may_differ: NDArray[np.bool_],
+    threads: int,
+) -> Seen:
+    errors, frames = [], 0
+    let_go()
+    for theirs, ours in _pairs(sources, first, rows, threads):
+        if theirs[0] != ours[0]:
+            raise VerificationError(f"packets {theirs[0]} and {ours[0]} decode in each other's place")
+        before, after = planes(theirs[1]), planes(ours[1])
+        frames += 1
+        if may_differ[ours[0] - first]:
+            errors.append(_squared_error(before[0], after[0]))
+        elif not all(map(np.array_equal, before, after)):
+            raise VerificationError(
+                f"packet {ours[0]} decodes to other samples, though nothing of it changed"
+            )
+    return Seen(errors, frames)
+
+
+def _pairs(
+    sources: tuple[Source, Source], first: int, rows: tuple[Packets, Packets], threads: int
+) -> Iterator[tuple[Any, Any]]:
+    """Frames of both as far as the cover decodes; from the stego no more complaints than from the cover."""
+    ours = decode_strictly(sources[1], first, rows[1], threads=threads)
+    theirs = decode_strictly(sources[0], first, rows[0], threads=threads)
+    while True:
+        try:
+            before = next(theirs, None)
+        except InputError:  # the cover itself is damaged from here on
+            return
+        try:
+            after = next(ours, None)
+        except InputError as error:
+            raise VerificationError(str(error)) from None
+        if (before is None) != (after is None):
+            raise VerificationError("one of the two videos decodes to fewer frames")
+        if before is None:
+            return
+        yield before, after
+
+
+def _squared_error(before: NDArray[Any], after: NDArray[Any]) -> float:
+    differs = np.flatnonzero((before != after).any(axis=1))
+    off = before[differs].astype(np.int32) - after[differs].astype(np.int32)
+    return float((off * off).sum()) / before.size

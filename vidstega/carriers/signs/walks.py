@@ -1,0 +1,193 @@
+"""Pictures of a file walked through, in the order of the list, as far as somebody asks."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import groupby
+
+import numpy as np
+
+from vidstega import h264
+from vidstega.carriers.signs.tiers import Tiers, tiers_of
+from vidstega.errors import InputError, UnsupportedError
+from vidstega.h264.slices import Sets, refusal
+from vidstega.media.packets import packets_at
+from vidstega.media.source import Scan
+from vidstega.residual import Signs
+
+MOST_SIGNS = 1 << 21
+_VIEWS = {14, 15, 20, 21}
+"""NAL types of streams of several views or layers, which predict pictures from each other's."""
+_COMPILING_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Walked:
+    """A picture of the list.
+
+    Parameters
+    ----------
+    ordinal : number of its packet
+    packet : its bytes
+    places : where in the packet its slices lie, as [start, stop)
+    signs : those that may be turned
+    obstacle : empty, or why there are none
+    """
+
+    ordinal: int
+    packet: bytes = field(repr=False)
+    places: tuple[tuple[int, int], ...]
+    signs: Signs = field(repr=False)
+    obstacle: str = ""
+
+    @property
+    def units(self) -> list[bytes]:
+        """Its slice NAL units."""
+        return [self.packet[start:stop] for start, stop in self.places]
+
+    def with_units(self, units: Sequence[bytes]) -> bytes:
+        """The packet with other units, each as long as the one before."""
+        data = bytearray(self.packet)
+        for (start, stop), unit in zip(self.places, units, strict=True):
+            data[start:stop] = unit
+        return bytes(data)
+
+
+def obstacle_of(scan: Scan) -> str | None:
+    """Why no picture of this video carries, as far as its headers tell."""
+    if scan.codec != "h264":
+        return f"the video is {scan.codec}; signs are read in H.264"
+    if scan.sets.extra is None:
+        return "it has no parameter sets"
+    try:
+        some = Sets.parse(scan.sets.sps, scan.sets.pps)
+        refused = [refusal(some.sps[pps.sps_id], pps) for pps in some.pps.values() if pps.sps_id in some.sps]
+        if any(refused):
+            return next(filter(None, refused))
+        sets_of(scan)
+    except (InputError, UnsupportedError) as error:
+        return str(error)
+    if not len(tiers(scan)):
+        return "others are predicted from every picture"
+    if "mp4" in scan.format.split(",") and not _apart(scan):
+        return "an edit list shows pictures twice"
+    return None
+
+
+def _apart(scan: Scan) -> bool:
+    at = scan.packets["pos"]
+    return len(np.unique(at)) == len(at) and bool((at >= 0).all())
+
+
+def sets_of(scan: Scan) -> Sets:
+    """The parameter sets of a video, which are the same from its first picture to its last.
+
+    Raises
+    ------
+    UnsupportedError
+        If they are not.
+    """
+    if "sets" not in scan.memo:
+        scan.memo["sets"] = _parsed(scan)
+    sets: Sets = scan.memo["sets"]
+    return sets
+
+
+def _parsed(scan: Scan) -> Sets:
+    sets = Sets.parse(scan.sets.sps, scan.sets.pps)
+    again = Sets.parse(scan.sets.sps[::-1], scan.sets.pps[::-1])
+    if again != sets:
+        raise UnsupportedError("its parameter sets change in mid-stream")
+    return sets
+
+
+def tiers(scan: Scan) -> Tiers:
+    """The list of pictures of a scanned video."""
+    if "tiers" not in scan.memo:
+        scan.memo["tiers"] = tiers_of(scan.packets)
+    found: Tiers = scan.memo["tiers"]
+    return found
+
+
+def pictures(scan: Scan, *, keep: bool = True) -> Iterator[Walked]:
+    """The pictures of the list, one after the other, up to where it ends; kept, they are read once."""
+    ready()
+    kept: dict[int, Walked] = scan.memo.setdefault("walked", {}) if keep else {}
+    total = 0
+    for run in tiers(scan).runs:
+        for ordinal, walked in _through(scan, run.tolist(), kept):
+            total += len(walked.signs)
+            if total > MOST_SIGNS:
+                return
+            if keep:
+                kept[ordinal] = walked
+            yield walked
+
+
+def _through(scan: Scan, run: list[int], kept: dict[int, Walked]) -> Iterator[tuple[int, Walked]]:
+    for known, some in groupby(run, kept.__contains__):
+        ordinals = list(some)
+        if known:
+            yield from ((ordinal, kept[ordinal]) for ordinal in ordinals)
+            continue
+        for ordinal, packet in packets_at(scan, np.array(ordinals)):
+            yield ordinal, _walk(scan, ordinal, packet)
+
+
+def _walk(scan: Scan, ordinal: int, packet: bytes) -> Walked:
+    from vidstega.h264.walk import usable, walk_picture
+
+    places = list(h264.places(packet, scan.sets.extra.length_size if scan.sets.extra else 0))
+    kinds = [packet[start] & 31 if stop > start else 0 for start, stop in places]
+    slices = tuple(place for place, kind in zip(places, kinds, strict=True) if kind in range(1, 6))
+    units = [packet[start:stop] for start, stop in slices]
+    several = bool(_VIEWS & set(kinds))
+    picture = walk_picture([] if several else units, sets_of(scan))
+    why = "its pictures are of several views or layers" if several else picture.obstacle
+    return Walked(ordinal, packet, slices, picture.signs[usable(picture)], why)
+
+
+def first_unlisted(scan: Scan) -> bytes:
+    """The slices of the first picture that never carries, without zeros that some containers drop."""
+    runs = tiers(scan).runs
+    rest = np.setdiff1d(np.arange(len(scan.packets)), np.concatenate(runs))
+    for _, packet in packets_at(scan, rest[:1]):
+        return b"".join(nal.rstrip(b"\0") for nal in slices_of(scan, packet))
+    return b""
+
+
+def slices_of(scan: Scan, packet: bytes) -> list[bytes]:
+    """Slice NAL units of a packet."""
+    length_size = scan.sets.extra.length_size if scan.sets.extra else 0
+    return [nal for nal in h264.nals(packet, length_size) if nal and nal[0] & 31 in range(1, 6)]
+
+
+@lru_cache
+def ready() -> None:
+    """Compile what is needed, or load it: seconds the first time, then a moment.
+
+    Raises
+    ------
+    UnsupportedError
+        If numba cannot be imported here.
+    """
+    line = threading.Timer(_COMPILING_S, _say)
+    line.daemon = True
+    line.start()
+    try:
+        import vidstega.coding.stc
+        import vidstega.h264.cabac
+        import vidstega.h264.cavlc  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError(f"numba cannot be imported, which signs need ({error})") from None
+    finally:
+        line.cancel()
+
+
+def _say() -> None:
+    if sys.stderr is not None and sys.stderr.isatty():
+        print("vidstega: compiling what reads signs, once; this takes some 15 s", file=sys.stderr)
