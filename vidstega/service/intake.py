@@ -39,7 +39,8 @@ _NOTES = {
 
 def methods() -> list[str]:
     """What may be asked for as a method, the default first."""
-    return [carriers.AUTO, *carriers.names()]
+    known = carriers.names()
+    return [carriers.AUTO, *(name for name in known if carriers.get(name).searched)]
 
 
 class Intake:

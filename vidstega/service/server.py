@@ -6,7 +6,6 @@ import errno
 import logging
 import signal
 import socket
-import subprocess
 import sys
 
 import uvicorn
@@ -34,7 +33,6 @@ def serve(settings: Settings) -> int:
     """Listen until SIGINT or SIGTERM; 0 if the server ended in good order."""
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     listening = _listen(settings)
-    _warm_up()
     app = create_app(settings)
     server = _Server(_config(settings, app))
     about = (settings.workers, settings.job_memory / MIB, settings.data)
@@ -43,12 +41,6 @@ def serve(settings: Settings) -> int:
         signal.signal(number, lambda *_: sys.exit(0))
     server.run(sockets=[listening])
     return 0 if server.started else 1
-
-
-def _warm_up() -> None:
-    """Have compiled what reads signs before anybody waits for it; in a process apart, to stay small."""
-    code = "from vidstega.carriers.signs.walks import ready; ready()"
-    subprocess.run([sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
 def _config(settings: Settings, app: FastAPI) -> uvicorn.Config:
