@@ -144,5 +144,5 @@ def test_the_command_does_closely_the_same(name, clip, tmp_path):
     a, b = frames(ours), frames(theirs)
     assert len(a) == len(b)
     assert psnr(a, b) > 36
-    assert ours.stat().st_size == pytest.approx(theirs.stat().st_size, rel=0.06)
+    assert ours.stat().st_size == pytest.approx(theirs.stat().st_size, rel=0.12)
     assert [time for time, _ in a] == pytest.approx([time for time, _ in b], abs=0.002)

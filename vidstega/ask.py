@@ -115,7 +115,7 @@ def estimate(
     if isinstance(payload_bytes, bool) or not isinstance(payload_bytes, int) or payload_bytes < 0:
         raise ParameterError(f"payload_bytes={payload_bytes!r} is no number of bytes; give 0 or more")
     short = payload_bytes + OVERHEAD_BYTES
-    wish = Wish(sealed_bytes(payload_bytes), check_spread(spread), _container(Path(cover)), short)
+    wish = Wish(sealed_bytes(payload_bytes), check_spread(spread), _container(Path(cover)), short_bytes=short)
     return estimate_embedding(scan_file(files.video_at(cover)), wish, method, n_jobs=n_jobs, verify=verify)
 
 

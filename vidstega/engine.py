@@ -86,7 +86,7 @@ def embed(
         with clock.stage("seal"), payloads.opened(payload) as data:
             sealed = payloads.seal(data, secret, compress, most_bytes(able, scan, asked), work)
         short = None if sealed.short is None else sealed.short.packed_bytes
-        wish = Wish(sealed.stream_bytes, asked, container, short)
+        wish = Wish(sealed.stream_bytes, asked, container, short_bytes=short)
         order = Order(scan, cover_bytes, target, secret, sealed, verify, work, clock)
         result, finished = by_the_first_able(able, order, wish)
         output.publish(finished)

@@ -62,15 +62,15 @@ class Wish:
     stream_bytes : size of the sealed stream
     spread : "fewest", "all" or an alpha in (0, 1]
     container : name of the output's container, as libav has it
-    short_bytes : size of the payload under a short seal, for families that use it; None if it is large
     failures : what went wrong with plans for the same wish before
+    short_bytes : size of the payload under a short seal, for families that use it; None if it is large
     """
 
     stream_bytes: int
     spread: Spread
     container: str
-    short_bytes: int | None = None
     failures: tuple[Failure, ...] = ()
+    short_bytes: int | None = None
 
 
 class Failure(Exception):

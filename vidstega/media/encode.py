@@ -119,13 +119,16 @@ class Encoder:
             self._context.flags |= av.codec.context.Flags.global_header
         self._context.open()
         self._number = 0
+        self._strips: bool | None = None
         self.extradata: bytes = self._context.extradata or b""
 
     def encode(self, frame: VideoFrame | None) -> Iterable[Packet[Any]]:
         """Packets that are ready; None flushes. The frame's own type must not force key frames."""
         if frame is not None:
             # libx264 starts anew at what it reads of stereo, and codes with losses from there on
-            frame = _bare(frame) if "stereo3d" in names(frame) else frame
+            if self._strips is None:  # asked of one alone: asking ties a frame into a circle
+                self._strips = "stereo3d" in names(frame)
+            frame = _bare(frame) if self._strips else frame
             frame.pict_type, frame.pts, frame.time_base = 0, self._number, self._context.time_base
             self._number += 1
         packets: Iterable[Packet[Any]] = self._context.encode(frame)
