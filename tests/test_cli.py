@@ -314,7 +314,19 @@ def test_ctrl_c_while_workers_write(tmp_path: Path, tmp_path_factory: pytest.Tem
     cover = make_cover(
         tmp_path_factory.mktemp("long") / "c.mp4", width=640, height=360, frames=400, gop_s=0.5
     )
-    args = ["embed", str(cover), str(tmp_path / "s.mp4"), "--message", "x", "--spread", "all", "--jobs", "2"]
+    args = [
+        "embed",
+        str(cover),
+        str(tmp_path / "s.mp4"),
+        "--message",
+        "x",
+        "--spread",
+        "all",
+        "--jobs",
+        "2",
+        "--method",
+        "lsb",
+    ]
     heeding: dict[str, Any] = {"preexec_fn": lambda: heed(signal.SIGINT), "stderr": subprocess.PIPE}
     with subprocess.Popen([*COMMAND, *args], env=environment("k"), **heeding) as process:
         wait_for(lambda: any(tmp_path.glob(".vidstega-*/*/part-*")))

@@ -33,9 +33,11 @@ def embed(clip: Path, folder: Path, spread: str | float = "fewest") -> EmbedResu
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return vidstega.embed(clip, folder / f"stego{clip.suffix}", PAYLOAD, key="k", spread=spread)
+            return vidstega.embed(
+                clip, folder / f"stego{clip.suffix}", PAYLOAD, key="k", spread=spread, method="lsb"
+            )
         except (UnsupportedError, ParameterError):
-            return vidstega.embed(clip, folder / "stego.mkv", PAYLOAD, key="k", spread=spread)
+            return vidstega.embed(clip, folder / "stego.mkv", PAYLOAD, key="k", spread=spread, method="lsb")
 
 
 def rotation(scan: Scan) -> int:

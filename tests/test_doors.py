@@ -483,7 +483,7 @@ def test_a_reason_does_not_blame_the_key(
         return locate(*args, **how)
 
     monkeypatch.setattr(family, "locate", missing_at_first)
-    result = vidstega.embed(cover, tmp_path / "s.mp4", b"x", key=KEY, progress=False)
+    result = vidstega.embed(cover, tmp_path / "s.mp4", b"x", key=KEY, progress=False, method="lsb")
     assert "its payload is not found" in result.reason and "the key is wrong" not in result.reason
 
 

@@ -21,6 +21,7 @@ from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
 from vidstega.results import Estimate
 from vidstega.seal import sealed_bytes
+from vidstega.seal.short import OVERHEAD_BYTES
 from vidstega.service.child import Send
 
 COVER, PAYLOAD, KEY = "cover", "payload", "key"
@@ -105,7 +106,8 @@ def _embedding(scan: Scan, payload_bytes: int, task: dict[str, Any]) -> tuple[st
     for suffix in (known, ".mkv"):
         try:
             container = container_of(Path(suffix.replace(".", "x.")))
-            wish = Wish(sealed_bytes(payload_bytes), task["spread"], container)
+            short = payload_bytes + OVERHEAD_BYTES
+            wish = Wish(sealed_bytes(payload_bytes), task["spread"], container, short)
             return suffix, ask.estimate_embedding(scan, wish, task["method"])
         except UnsupportedError:
             if suffix == ".mkv":
