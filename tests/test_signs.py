@@ -257,7 +257,7 @@ def test_the_command_line_takes_it(plain: Path, tmp_path: Path) -> None:
 
 
 def wish(short: int | None, spread: str | float = "fewest", container: str = "mp4") -> carriers.base.Wish:
-    return carriers.base.Wish(1000, spread, container, short)
+    return carriers.base.Wish(1000, spread, container, short_bytes=short)
 
 
 @pytest.mark.parametrize("spread", ["fewest", "all", 0.1, 0.25])
