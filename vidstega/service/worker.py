@@ -107,7 +107,7 @@ def _embedding(scan: Scan, payload_bytes: int, task: dict[str, Any]) -> tuple[st
         try:
             container = container_of(Path(suffix.replace(".", "x.")))
             short = payload_bytes + OVERHEAD_BYTES
-            wish = Wish(sealed_bytes(payload_bytes), task["spread"], container, short)
+            wish = Wish(sealed_bytes(payload_bytes), task["spread"], container, short_bytes=short)
             return suffix, ask.estimate_embedding(scan, wish, task["method"])
         except UnsupportedError:
             if suffix == ".mkv":
