@@ -48,6 +48,16 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 KEY = "correct horse"
 MESSAGE = b"meet at noon"
+AS_THE_DEFAULT = "from vidstega.carriers.signs import InSigns; InSigns.searched, InSigns.loudness = True, 10"
+
+
+@pytest.fixture(autouse=True)
+def _as_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What these tests are about is the family, not that it is taken by name only."""
+    monkeypatch.setattr(InSigns, "searched", True)
+    monkeypatch.setattr(InSigns, "loudness", 10)
+
+
 ROOT = Path(__file__).parents[1]
 TIERS = {
     "nat_h264_272p_bikes_bframes_noaudio.mp4": "A",
@@ -248,7 +258,10 @@ def test_the_command_line_takes_it(plain: Path, tmp_path: Path) -> None:
     told = json.loads(done.stdout)
     assert (told["method"], told["bytes_before"]) == ("signs", told["bytes_after"])
     done = subprocess.run(
-        [*run, "extract", str(tmp_path / "s.mp4"), "--out", "-"], env=env, capture_output=True, check=True
+        [*run, "extract", str(tmp_path / "s.mp4"), "--out", "-", "--method", "signs"],
+        env=env,
+        capture_output=True,
+        check=True,
     )
     assert done.stdout == b"over the wire"
 
@@ -340,6 +353,7 @@ def test_without_numba_auto_goes_on_and_says_so(plain: Path, tmp_path: Path) -> 
 import sys
 sys.modules["numba"] = None
 import vidstega
+{AS_THE_DEFAULT}
 result = vidstega.embed({str(plain)!r}, {str(tmp_path / "s.mp4")!r}, b"x", key="k")
 print(result.method, "|", result.reason)
 assert vidstega.extract({str(tmp_path / "s.mp4")!r}, key="k") == b"x"
@@ -370,6 +384,7 @@ def test_estimates_are_of_a_copy(plain: Path, tmp_path: Path) -> None:
 def test_memory_is_what_was_estimated_whoever_takes_it(plain: Path, size: int, tmp_path: Path) -> None:
     code = f"""
 import os, vidstega
+{AS_THE_DEFAULT}
 vidstega.embed({str(plain)!r}, {str(tmp_path / "s.mp4")!r}, os.urandom({size}), key="k", progress=False)
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """
