@@ -15,12 +15,13 @@ from vidstega.channels import CHANNELS, Channel, named
 from vidstega.errors import InputError, OutputError, ParameterError
 
 FFMPEG = shutil.which("ffmpeg")
+BT709, LIMITED = 1, 1  # of ISO/IEC 23091-2, as FFmpeg counts
 SMALL = {"hevc28", "vp9-35", "av1-40", "480p-vp9"}
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    """2 s of 320x192 at 30 frames a second: a moving pattern with grain."""
+    """2 s of 320x192 at 30 frames a second: a moving pattern with grain, in colours of a larger picture."""
     path = tmp_path_factory.mktemp("channels") / "clip.mp4"
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:192, :320]
@@ -28,10 +29,11 @@ def clip(tmp_path_factory):
         stream = out.add_stream("libx264", rate=30)
         stream.width, stream.height, stream.pix_fmt = 320, 192, "yuv420p"
         stream.options = {"crf": "12", "preset": "veryfast"}
+        stream.codec_context.colorspace, stream.codec_context.color_range = BT709, LIMITED
         for i in range(60):
             frame = av.VideoFrame(320, 192, "yuv420p")
             luma = 120 + 60 * np.sin((x + 2 * i) / 23) * np.cos((y - i) / 17) + rng.normal(0, 4, y.shape)
-            for plane, values in zip(frame.planes, (luma, 128, 128), strict=True):
+            for plane, values in zip(frame.planes, (luma, 90, 170), strict=True):
                 view = np.ndarray((plane.height, plane.line_size), np.uint8, buffer=plane)
                 view[:, : plane.width] = np.clip(values, 16, 235)
             frame.pts, frame.time_base = i, Fraction(1, 30)
@@ -144,5 +146,6 @@ def test_the_command_does_closely_the_same(name, clip, tmp_path):
     a, b = frames(ours), frames(theirs)
     assert len(a) == len(b)
     assert psnr(a, b) > 36
+    assert max(abs(x.mean() - y.mean()) for (_, x), (_, y) in zip(a, b, strict=True)) < 0.5
     assert ours.stat().st_size == pytest.approx(theirs.stat().st_size, rel=0.12)
     assert [time for time, _ in a] == pytest.approx([time for time, _ in b], abs=0.002)

@@ -52,7 +52,7 @@ def scene(count: int, rate: float = 12.5, seed: int = 0, depth: int = 8):
 
 
 def written(
-    frames, message=MESSAGE, strength_db=50.4, level=None, segments=1, depth=8, keys=KEYS, full=False
+    frames, message=MESSAGE, strength_db=51.4, level=None, segments=1, depth=8, keys=KEYS, full=False
 ):
     """The frames with a message, by as many independent segments."""
     frame_s = frames[0][2] - frames[0][1]

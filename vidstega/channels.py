@@ -15,7 +15,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -106,12 +106,12 @@ class Channel:
         return " && ".join(lines)
 
     def _line(self, source: str, target: str) -> str:
-        chain = ",".join(f"{name}={arguments}" for name, arguments in self.filters)
+        filters = ",".join(f"{name}={arguments}" for name, arguments in self.filters)
         rate = f"-b:v {self.kbit_s}k" if self.kbit_s else "-b:v 0" if self.codec == "libvpx-vp9" else ""
         options = " ".join(f"-{name} {value}" for name, value in self.options.items())
         words = [
             f"ffmpeg -noautorotate -i {shlex.quote(source)} -map 0:v:0",
-            f'-vf "{chain}" -c:v {self.codec} {rate} {options}'.replace("  ", " "),
+            f'-vf "{filters}" -c:v {self.codec} {rate} {options}'.replace("  ", " "),
             f"-threads 1 -fps_mode passthrough -enc_time_base 1/90000 {shlex.quote(target)}",
         ]
         return " ".join(words)
@@ -177,6 +177,7 @@ class Channel:
                 raise OutputError(f"cannot write {target}: {error.strerror or error}") from None
 
     def _encoder(self, out: Any, first: VideoFrame, stream: Any, threads: int) -> Any:
+        os.environ.setdefault("SVT_LOG", "1")  # errors: it prints a banner otherwise
         encoder = out.add_stream(self.codec, rate=self.fps or stream.average_rate or 25)
         context, before = encoder.codec_context, stream.codec_context
         encoder.width, encoder.height, encoder.pix_fmt = first.width, first.height, first.format.name
@@ -206,19 +207,32 @@ def _decoded(container: Any, stream: Any, stop_s: float | None, threads: int) ->
 def _filtered(
     frames: Iterator[VideoFrame], stream: Any, filters: tuple[tuple[str, str], ...]
 ) -> Iterator[VideoFrame]:
+    first = next(frames, None)
+    if first is None:
+        return
     graph = av.filter.Graph()
     nodes = [
-        graph.add_buffer(template=stream),
+        graph.add("buffer", _described(first, stream)),
         *(graph.add(*one) for one in filters),
         graph.add("buffersink"),
     ]
     graph.link_nodes(*nodes).configure()
-    for frame in frames:
+    for frame in chain((first,), frames):
         graph.push(frame)
         yield from _pulled(graph)
     with suppress(av.error.EOFError):
         graph.push(None)
     yield from _pulled(graph)
+
+
+def _described(frame: VideoFrame, stream: Any) -> str:
+    """A filter's input. The colours belong to it: a scaler that is not told them takes them for others."""
+    aspect = stream.sample_aspect_ratio or 1
+    return (
+        f"video_size={frame.width}x{frame.height}:pix_fmt={frame.format.name}:"
+        f"time_base={frame.time_base}:pixel_aspect={aspect.numerator}/{aspect.denominator}:"
+        f"colorspace={int(frame.colorspace)}:range={int(frame.color_range)}"
+    )
 
 
 def _pulled(graph: Any) -> Iterator[VideoFrame]:

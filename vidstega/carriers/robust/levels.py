@@ -16,7 +16,7 @@ MOST_RATE = 1 / 3
 STRENGTHS_DB = (56.0, 53.6, 51.4)
 """What the default tries one after the other, quietest first."""
 LOUD_DB = 48.4
-ASKED_DB = tuple(round(40.4 + 0.5 * i, 1) for i in range(41))
+ASKED_DB = tuple(40.4 + i for i in range(21))
 """Strengths for a PSNR that is asked for: a reader tries a few, not all there could be."""
 _BUMP = 0.05475  # mean square of a bump that moves the mean by what is uniform over a step of 1
 
@@ -81,7 +81,7 @@ def step_of(strength_db: float) -> float:
 
 
 def strength_for(psnr_db: float) -> float:
-    """The strength that leaves about so many dB after rounding, to half a dB.
+    """The strength that leaves about so many dB after rounding, to a dB.
 
     Raises ParameterError out of 40 to 60 dB.
     """

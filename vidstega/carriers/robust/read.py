@@ -216,7 +216,13 @@ class _Bits:
     @property
     def margin(self) -> float:
         """Information over what the most likely size class needs."""
-        return self.bits / (8 * class_bytes(int(self._classes.argmax())))
+        needed = 8 * class_bytes(self._likely()[0]) if self._code is None else self._code.k
+        return self.bits / needed
+
+    def _likely(self) -> list[int]:
+        """Size classes, the likeliest first: those that so much information is enough for before others."""
+        enough = [8 * class_bytes(index) <= self.bits for index in range(CLASSES)]
+        return sorted(range(CLASSES), key=lambda index: (not enough[index], -self._classes[index]))
 
     @property
     def cosine(self) -> float:
@@ -278,10 +284,10 @@ class _Bits:
         self._next_try = max(self._next_try, self.margin) * _NEXT_TRY
         if self._code is not None:
             return self._try(self._code, self._sums)
-        likely = np.argsort(-self._classes)[: _MOST_CLASSES if final else 2]
+        likely = self._likely()[: _MOST_CLASSES if final else 2]
         for index in likely:
-            if self._classes[index] > self._classes[likely[0]] - _DOUBT:
-                code = code_for(class_bytes(int(index)))
+            if 8 * class_bytes(index) <= self.bits and self._classes[index] > self._classes[likely[0]] - _DOUBT:
+                code = code_for(class_bytes(index))
                 message = self._try(code, _gathered(code, self._waiting))
                 if message is not None:
                     return message
