@@ -9,11 +9,13 @@ source scripts/venv.sh
 "$python" -m ruff format --check .
 "$python" -m mypy
 "${python%/*}/lint-imports" --no-logo
-"$python" -m pytest "$@"
+spread=()
+[ $# -gt 0 ] || spread=(-n auto --maxprocesses 4 --dist loadfile)
+"$python" -m pytest ${spread[@]+"${spread[@]}"} "$@"
 
 shopt -s nullglob
 notebooks=(notebooks/*.ipynb)
 if [ ${#notebooks[@]} -gt 0 ] && [ $# -eq 0 ]; then
     sanitize=(notebooks/*sanitize*.cfg)
-    "$python" -m pytest --nbval ${sanitize[@]+--nbval-sanitize-with "${sanitize[0]}"} "${notebooks[@]}"
+    "$python" -m pytest "${spread[@]}" --nbval ${sanitize[@]+--nbval-sanitize-with "${sanitize[0]}"} "${notebooks[@]}"
 fi
