@@ -111,7 +111,7 @@ def decode_span(
     """
     wanted, got = pts.tolist(), 0
     way = _Way(source, first, packets, wanted[0], on_packet, alone)
-    with reading(source.path, known=True) as container:
+    with reading(source.path, skip_frame="all") as container:
         for frame in _decode(container, way, threads):
             expected = wanted[got] if got < len(wanted) else None
             if frame.is_corrupt and not way.takes_damage:
@@ -135,7 +135,7 @@ def decode_span(
 
 def decode_all(source: Source, packets: Packets, threads: int = 1) -> Iterator[VideoFrame]:
     """All frames that come out where decoding starts at the first packet; what is damaged is passed over."""
-    with reading(source.path, known=True) as container:
+    with reading(source.path, skip_frame="all") as container:
         way = _Way(replace(source, as_decoded=True), 0, packets, int(packets["pts"].min()))
         yield from _decode(container, way, threads)
 
@@ -237,7 +237,7 @@ def packets_from(
                 return
             if _is_behind(packet, target):
                 break
-    with reading(source.path, known=True) as again:
+    with reading(source.path, skip_frame="all") as again:
         only(again, source.index)
         for ordinal, packet in enumerate(solid(again, again.streams[source.index])):
             if ordinal >= first:

@@ -67,7 +67,7 @@ class Description:
 
 def describe_file(scan: Scan) -> Description:
     """Read what a file says of itself and of its streams."""
-    with reading(scan.path) as container:
+    with reading(scan.path, skip_frame="nokey") as container:
         tracks = _tracks_of(scan, container)
         return Description(
             {s.index: _describe(s, tracks.get(s.id)) for s in container.streams},

@@ -202,7 +202,7 @@ def _streams(
 
 
 def _attach(output: OutputContainer, path: Path, index: int) -> None:
-    with reading(path, known=True) as source:
+    with reading(path, skip_frame="all") as source:
         picture = next(packet for packet in source.demux(source.streams[index]) if packet.size)
         kind = {"mjpeg": "jpeg"}.get(codec := source.streams[index].codec_context.name, codec)
         output.add_attachment(f"cover.{kind}", f"image/{kind}", bytes(picture))
@@ -247,7 +247,7 @@ class _Pace:
 
     def __init__(self, container: str) -> None:
         self._apart = container not in _TAKES_EQUAL_TIMES
-        self._last: dict[int, Fraction] = {}
+        self._last: dict[int, tuple[int, int]] = {}  # as it was read, and in ticks of the output
         self._step: dict[int, int] = {}
 
     def keep(self, packet: Packet[Any]) -> None:
@@ -259,16 +259,22 @@ class _Pace:
         index, tick = packet.stream_index, packet.stream.time_base
         if packet.dts is None or packet.time_base is None or tick is None:
             return
-        at, last = packet.dts * Fraction(packet.time_base), self._last.get(index)
-        if last is not None:
-            self._step[index] = round((at - last) / packet.time_base)
+        before, last = self._last.get(index, (None, None))
+        if before is not None:
+            self._step[index] = packet.dts - before
         if not packet.duration and packet.stream.type == "audio":
             packet.duration = max(0, self._step.get(index, 0))
-        least = None if last is None else round(last / tick) + self._apart
-        if least is not None and round(at / tick) < least:
-            at = least * Fraction(tick)
-            _set_apart(packet, round(at / tick), tick)
-        self._last[index] = at
+        dts, at = packet.dts, _rescaled(packet.dts, packet.time_base, tick)
+        if last is not None and at < last + self._apart:
+            at = last + self._apart
+            _set_apart(packet, at, tick)
+        self._last[index] = dts, at
+
+
+def _rescaled(ticks: int, before: Fraction, after: Fraction) -> int:
+    """Ticks of one time base in those of another, rounded; in whole numbers, as fractions are slow."""
+    ours, theirs = before.numerator * after.denominator, before.denominator * after.numerator
+    return (2 * ticks * ours + theirs) // (2 * theirs)
 
 
 def _set_apart(packet: Packet[Any], dts: int, tick: Fraction) -> None:

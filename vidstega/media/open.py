@@ -37,12 +37,13 @@ _READS = (
 
 
 def open_input(
-    path: str | os.PathLike[str], *, known: bool = False, known_stream: int | None = None
+    path: str | os.PathLike[str], *, skip_frame: str = "default", known_stream: int | None = None
 ) -> InputContainer:
     """Open a video file for reading; InputError in one line if that cannot be.
 
-    FFmpeg decodes a frame or more to learn what the headers do not say. Where that is `known` from a scan,
-    of all streams or of one, it need not, and opening a large video takes a few milliseconds.
+    FFmpeg decodes a frame or more to learn what the headers do not say. Where that is known from a scan it
+    need not, and opening a large video takes a few milliseconds: `skip_frame` ("all", or "nokey" for all
+    but key frames) says what to leave out, `known_stream` leaves out all of one stream.
     """
     av.logging.set_level(None)  # PyAV's own callback takes the GIL in decoder threads, which deadlocks
     where = Path(path)
@@ -55,7 +56,7 @@ def open_input(
             options={
                 "protocol_whitelist": "file",
                 "format_whitelist": ",".join(_READS),
-                **({"skip_frame": "all"} if known else {}),
+                **({"skip_frame": skip_frame} if skip_frame != "default" else {}),
             },
             stream_options=options,
         )
@@ -80,10 +81,10 @@ def _check_file(path: Path) -> None:
 
 @contextmanager
 def reading(
-    path: str | os.PathLike[str], *, known: bool = False, known_stream: int | None = None
+    path: str | os.PathLike[str], *, skip_frame: str = "default", known_stream: int | None = None
 ) -> Iterator[InputContainer]:
     """`open_input`, closed at the end."""
-    container = open_input(path, known=known, known_stream=known_stream)
+    container = open_input(path, skip_frame=skip_frame, known_stream=known_stream)
     try:
         yield container
     finally:

@@ -60,7 +60,7 @@ def _by_position(scan: Scan, ordinals: list[int]) -> Iterator[tuple[int, bytes]]
 
 def _by_demuxing(scan: Scan, ordinals: list[int]) -> Iterator[tuple[int, bytes]]:
     first, wanted = ordinals[0], set(ordinals)
-    with reading(scan.path, known=True) as container:
+    with reading(scan.path, skip_frame="all") as container:
         for ordinal, packet in packets_from(container, scan.source, first, scan.packets[first]):
             if ordinal in wanted:
                 yield ordinal, bytes(packet)

@@ -52,7 +52,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
     `copied`, its packets need none.
     """
     head = _look_at_head(path)
-    with reading(path, known=head is not None) as container:
+    with reading(path, skip_frame="default" if head is None else "all") as container:
         stream = best_video(container)
         look = head or _look_of(stream.codec_context)
         _check_look(look, Path(path), stream.codec_context.name)
@@ -129,7 +129,7 @@ def _look_at_head(path: str | os.PathLike[str]) -> Look | None:
 
     It is what FFmpeg finds out when it opens a file, at a tenth of the time: there it decodes the picture.
     """
-    with reading(path, known=True) as container:
+    with reading(path, skip_frame="all") as container:
         check_not_encrypted(Path(path), container)
         stream = best_video(container)
         context: Any = stream.codec_context

@@ -36,7 +36,7 @@ def decode_strictly(
         If the decoder has anything to complain about.
     """
     numbers = {int(pts): number for number, pts in enumerate(packets["pts"].tolist())}
-    with reading(source.path, known=True) as container:
+    with reading(source.path, skip_frame="all") as container:
         context: Any = container.streams[source.index].codec_context
         context.thread_count, context.thread_type = threads, "AUTO" if threads > 1 else "NONE"
         context.options = {"err_detect": "explode"}

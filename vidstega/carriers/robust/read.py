@@ -286,7 +286,10 @@ class _Bits:
             return self._try(self._code, self._sums)
         likely = self._likely()[: _MOST_CLASSES if final else 2]
         for index in likely:
-            if 8 * class_bytes(index) <= self.bits and self._classes[index] > self._classes[likely[0]] - _DOUBT:
+            if (
+                8 * class_bytes(index) <= self.bits
+                and self._classes[index] > self._classes[likely[0]] - _DOUBT
+            ):
                 code = code_for(class_bytes(index))
                 message = self._try(code, _gathered(code, self._waiting))
                 if message is not None:
