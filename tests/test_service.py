@@ -20,6 +20,7 @@ pytest.importorskip("fcntl", reason="the service is for POSIX systems")
 import psutil  # noqa: E402
 
 import vidstega  # noqa: E402
+from vidstega.lab.covers import make_cover  # noqa: E402
 from vidstega.lab.users import NO_RATES, Server, serving  # noqa: E402
 from vidstega.service.intake import methods  # noqa: E402
 
@@ -121,10 +122,25 @@ def test_a_chunked_upload_without_a_length(client: Client, cover: Path) -> None:
 
 @pytest.mark.parametrize("method", [None, *methods()])
 def test_the_result_says_which_method_and_why(client: Client, cover: Path, method: str | None) -> None:
-    data = {"key": KEY, "message": "meet at noon"} | ({} if method is None else {"method": method})
-    result = finished(client, post(client, "/embed", cover, data))["result"]
+    named = {} if method is None else {"method": method}
+    data = {"key": KEY, "message": "noon"} | named
+    if method == "robust":
+        cover = make_cover(cover.with_name("long.mp4"), width=320, height=240, frames=125, fps=25)
+        data["survive"] = "crf23"
+    job = finished(client, post(client, "/embed", cover, data))
+    result = job["result"]
     assert result["reason"] and result["method"] in methods()[1:]
     assert method in (None, "auto", result["method"])
+    stego = client.get(job["result_url"]).content
+    job = finished(client, post(client, "/extract", stego, {"key": KEY} | named))
+    assert client.get(job["result_url"]).content == b"noon"
+
+
+def test_what_to_survive_goes_with_robust(client: Client, cover: Path) -> None:
+    for sent, told in (({}, "goes with"), ({"method": "robust", "survive": "telegram"}, "none of crf23")):
+        data = {"key": KEY, "message": "x", "survive": "480p"} | sent
+        answer = post(client, "/embed", cover, data)
+        assert answer.status_code == 422 and told in answer.json()["error"]
 
 
 def test_an_empty_file_is_a_payload_and_a_key_file_loses_its_newline(client: Client, cover: Path) -> None:
@@ -204,7 +220,7 @@ def test_broken_uploads(client: Client, cover: Path, cut: int | str) -> None:
             422,
             "method='Best' is none of auto, ",
         ),
-        ("/extract", {"key": "k", "method": "auto"}, {}, 422, "no field 'method'"),
+        ("/extract", {"key": "k", "spread": "all"}, {}, 422, "no field 'spread'"),
         ("/embed", {"key": "k" * 5000, "message": "x"}, {}, 413, "'key' is too large"),
         ("/embed", {"key": "k", "message": "x" * (2 << 20) + "y"}, {}, 413, "'message' is too large"),
         ("/embed", {"key": "k", "message": "x", "colour": "red"}, {}, 422, "'colour'"),
@@ -369,7 +385,8 @@ def test_health_openapi_and_metrics(client: Client, cover: Path) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     assert {"/embed", "/extract", "/capacity", "/jobs/{id}", "/jobs/{id}/result", "/health"} <= set(paths)
     form = paths["/embed"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
-    assert set(form["properties"]) == {"video", "message", "payload", "key", "method", "spread"}
+    assert set(form["properties"]) == {"video", "message", "payload", "key", "method", "spread", "survive"}
+    assert form["properties"]["survive"]["enum"] == health["channels"] and "480p" in health["channels"]
     assert form["properties"]["method"]["enum"] == health["methods"] == methods()
     lines = client.get("/metrics").text
     for metric in (

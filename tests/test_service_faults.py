@@ -263,7 +263,7 @@ def test_the_budget_holds_jobs_back(tmp_path: Path, slow_cover: Path) -> None:
         serving(tmp_path / "data", "--memory-budget", "500M", "--workers", "2", *NO_RATES) as server,
         httpx.Client(base_url=server.url, timeout=60, trust_env=False) as client,
     ):
-        jobs = [embed(client, slow_cover, spread="all").json() for _ in range(2)]
+        jobs = [embed(client, slow_cover, spread="all", method="lsb").json() for _ in range(2)]
         most = 0
         while client.get("/health").json()["running"]:
             most = max(most, client.get("/health").json()["running"])
@@ -417,7 +417,7 @@ def test_the_disk_quota(tmp_path: Path, cover: Path) -> None:
     with started(tmp_path / "data", *NO_RATES, "--disk-quota", "2M") as (_, client):
         codes = []
         for _ in range(12):
-            answer = embed(client, cover)
+            answer = embed(client, cover, method="lsb")
             codes.append(answer.status_code)
             if answer.status_code != 202:
                 break

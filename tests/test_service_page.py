@@ -118,7 +118,7 @@ def test_hide_download_recover(page: Page, cover: Path) -> None:
     page.hide(cover, "correct horse", MESSAGE)
     page.title("Your message is hidden")
     assert "verified by reading it back" in page["detail"].text
-    assert re.search(r"Method: \w+, splice \(", page["detail"].text)
+    assert re.search(r"Method: \w+, patch \(", page["detail"].text)
     stego = page.download()
     assert stego.suffix == ".mp4" and vidstega.extract(stego, key="correct horse") == MESSAGE.encode()
 
@@ -177,11 +177,15 @@ def test_an_empty_video_is_said_to_be_empty(page: Page, tmp_path: Path) -> None:
 def test_methods_are_the_server_s_and_auto_is_chosen(page: Page, cover: Path) -> None:
     options = until(lambda: page["method"].text.split(), lambda names: len(names) > 1)
     assert options == methods() and page["method"].get_attribute("value") == "auto"
-    name = options[-1]
-    page["method"].send_keys(name)
+    hidden = page["recover-method"].find_elements("tag name", "option")
+    assert [option.get_attribute("value") for option in hidden] == options
+    assert not page["survive"].is_displayed()
+    page["method"].send_keys("robust")
+    assert page["survive"].get_attribute("value") == "480p" and page["survive"].is_displayed()
+    page["method"].send_keys("lsb")
     page.hide(cover, "k", "x")
     page.title("Your message is hidden")
-    assert f"Method: {name}, splice (" in page["detail"].text
+    assert "Method: lsb, splice (" in page["detail"].text
 
 
 def test_a_file_takes_the_place_of_the_message_until_it_is_removed(page: Page, cover: Path) -> None:

@@ -48,15 +48,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 
 KEY = "correct horse"
 MESSAGE = b"meet at noon"
-AS_THE_DEFAULT = "from vidstega.carriers.signs import InSigns; InSigns.searched, InSigns.loudness = True, 10"
-
-
-@pytest.fixture(autouse=True)
-def _as_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What these tests are about is the family, not that it is taken by name only."""
-    monkeypatch.setattr(InSigns, "searched", True)
-    monkeypatch.setattr(InSigns, "loudness", 10)
-
 
 ROOT = Path(__file__).parents[1]
 TIERS = {
@@ -353,7 +344,6 @@ def test_without_numba_auto_goes_on_and_says_so(plain: Path, tmp_path: Path) -> 
 import sys
 sys.modules["numba"] = None
 import vidstega
-{AS_THE_DEFAULT}
 result = vidstega.embed({str(plain)!r}, {str(tmp_path / "s.mp4")!r}, b"x", key="k")
 print(result.method, "|", result.reason)
 assert vidstega.extract({str(tmp_path / "s.mp4")!r}, key="k") == b"x"
@@ -384,7 +374,6 @@ def test_estimates_are_of_a_copy(plain: Path, tmp_path: Path) -> None:
 def test_memory_is_what_was_estimated_whoever_takes_it(plain: Path, size: int, tmp_path: Path) -> None:
     code = f"""
 import os, vidstega
-{AS_THE_DEFAULT}
 vidstega.embed({str(plain)!r}, {str(tmp_path / "s.mp4")!r}, os.urandom({size}), key="k", progress=False)
 print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
 """

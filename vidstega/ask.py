@@ -130,7 +130,9 @@ def estimate_embedding(
     return replace(guess, memory_bytes=guess.memory_bytes + standing)
 
 
-def estimate_extraction(scan: Scan, *, n_jobs: int = 1, most_payload_bytes: int | None = None) -> Estimate:
+def estimate_extraction(
+    scan: Scan, *, method: How = AUTO, n_jobs: int = 1, most_payload_bytes: int | None = None
+) -> Estimate:
     """Predict what `extract` takes from a scanned video, whatever it carries.
 
     Parameters
@@ -139,7 +141,7 @@ def estimate_extraction(scan: Scan, *, n_jobs: int = 1, most_payload_bytes: int 
     """
     most = None if most_payload_bytes is None else sealed_bytes(most_payload_bytes)
     guesses, refusal = [], None
-    for carrier in carriers.to_search():
+    for carrier in carriers.to_search(method):
         try:
             guesses.append(carrier.estimate_reading(scan, n_jobs=n_jobs, most_bytes=most))
         except (CapacityError, UnsupportedError) as error:

@@ -158,6 +158,8 @@ class Carrier(ABC):
     """Whether a message of this family is looked for where no method is named."""
     spreads: tuple[Spread, ...] = ("fewest", 0.5, 0.1, "all")
     """What `capacity` has rows for."""
+    kernels: tuple[str, ...] = ()
+    """Modules that take long to import, as they are compiled; a server loads them ahead."""
     plans_again: bool = False
     """Whether `plan` looks at what failed before, and so may be asked again."""
 

@@ -100,7 +100,7 @@ def _add_extract(commands: Any) -> None:
     out = "file, pipe or device to write once all of it is proved; - is standard output"
     parser.add_argument("--out", metavar="FILE", required=True, help=out)
     parser.add_argument("--deep", action="store_true", help="try every key frame: the video was cut since")
-    parser.add_argument("--method", metavar="NAME", help="signs and robust are not looked for unasked")
+    parser.add_argument("--method", metavar="NAME", help="robust is not looked for unasked")
     _add_work(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it is a file")
 
@@ -108,7 +108,7 @@ def _add_extract(commands: Any) -> None:
 def _add_capacity(commands: Any) -> None:
     parser = _command(commands, "capacity", run.capacity, "how much a video takes")
     parser.add_argument("cover", metavar="COVER", help="video to look at")
-    parser.add_argument("--method", metavar="NAME", help="by this method alone, such as signs or robust")
+    parser.add_argument("--method", metavar="NAME", help="by this method alone, such as robust")
 
 
 def _add_probe(commands: Any) -> None:
@@ -120,7 +120,7 @@ def _add_verify(commands: Any) -> None:
     parser = _command(commands, "verify", run.verify, "check a stego file against its cover", key=True)
     parser.add_argument("cover", metavar="COVER", help="the video as it was")
     parser.add_argument("stego", metavar="STEGO", help="the video that carries")
-    parser.add_argument("--method", metavar="NAME", help="signs and robust are not looked for unasked")
+    parser.add_argument("--method", metavar="NAME", help="robust is not looked for unasked")
     parser.add_argument("--full", action="store_true", help="decode both and compare every frame")
     _add_work(parser)
 

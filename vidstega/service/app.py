@@ -18,6 +18,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 import vidstega
+from vidstega import carriers
+from vidstega.channels import CHANNELS
 from vidstega.service import worker
 from vidstega.service.child import warm_up
 from vidstega.service.intake import Intake, describe_form, methods
@@ -41,7 +43,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        modules = [worker.__name__, *(["distributed"] if settings.scheduler else [])]
+        kernels = [name for carrier in carriers.automatic() for name in carrier.kernels]
+        modules = [worker.__name__, *kernels, *(["distributed"] if settings.scheduler else [])]
         await run_in_threadpool(warm_up, *modules)
         await desk.start()
         yield
@@ -170,7 +173,12 @@ def _add_pages(app: FastAPI, settings: Settings, desk: Desk, metrics: Metrics) -
             "workers": settings.workers,
             "keep_s": settings.keep,
         }
-        about = {"status": "ok", "version": vidstega.__version__, "methods": methods()}
+        about = {
+            "status": "ok",
+            "version": vidstega.__version__,
+            "methods": methods(),
+            "channels": list(CHANNELS),
+        }
         return {**about, **desk.counts(), "limits": limits}
 
     @app.get("/metrics", include_in_schema=False)

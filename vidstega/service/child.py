@@ -112,15 +112,16 @@ class Child:
 
 
 def warm_up(*modules: str) -> None:
-    """Start the template process and load these modules in it."""
+    """Start the template process with these modules loaded, and return when it is ready."""
     for name in _THREADS:
         os.environ.setdefault(name, "1")
     _no_core_dumps()
     if _has_forkserver():
-        from multiprocessing import forkserver
-
-        multiprocessing.get_context("forkserver").set_forkserver_preload([__name__, *modules])
-        forkserver.ensure_running()
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__, *modules])
+        first = context.Process(target=int)
+        first.start()
+        first.join()
 
 
 def _has_forkserver() -> bool:

@@ -11,7 +11,9 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from vidstega import carriers
+from vidstega.carriers import Robust
 from vidstega.carriers.base import check_spread
+from vidstega.channels import CHANNELS
 from vidstega.errors import ParameterError
 from vidstega.service import uploads, worker
 from vidstega.service.jobs import Desk
@@ -32,15 +34,15 @@ _NOTES = {
     "message": "a text to hide; either this or payload",
     "payload": "a file to hide; either this or message",
     "key": "the passphrase",
-    "method": "how it is hidden; auto takes the quietest way that holds it",
+    "method": "how it is hidden; auto takes the quietest way that holds it, and does not look for robust",
+    "survive": "with method=robust: the channel that the message has to come through",
     "spread": "fewest (default), all, or bits per luma sample",
 }
 
 
 def methods() -> list[str]:
     """What may be asked for as a method, the default first."""
-    known = carriers.names()
-    return [carriers.AUTO, *(name for name in known if carriers.get(name).searched)]
+    return [carriers.AUTO, *carriers.names()]
 
 
 class Intake:
@@ -54,8 +56,11 @@ class Intake:
         key, word = Field(MAX_KEY_BYTES), Field(MAX_FIELD_BYTES)
         hidden = {"message": payload, "payload": payload}
         self.fields: dict[str, dict[str, Field]] = {
-            "embed": {"video": video, **hidden, "key": key, "method": word, "spread": word},
-            "extract": {"video": video, "key": key},
+            "embed": {
+                **{"video": video, **hidden, "key": key},
+                **{"method": word, "spread": word, "survive": word},
+            },
+            "extract": {"video": video, "key": key, "method": word},
             "capacity": {"video": video},
         }
 
@@ -73,6 +78,7 @@ class Intake:
             form = await self._receive(request, operation, id)
             key = _key(form)
             task: dict[str, Any] = {"operation": operation, "folder": str(self._desk.folder(id))}
+            task |= {"method": _method(form)}
             if operation == "embed":
                 task |= _embedding(form)
             needs = await self._desk.probe(task | {"most_payload": self._settings.most_payload})
@@ -132,6 +138,8 @@ def describe_form(fields: Mapping[str, Field]) -> dict[str, Any]:
         properties[name]["format"] = "binary"
     if "method" in fields:
         properties["method"] |= {"enum": methods(), "default": carriers.AUTO}
+    if "survive" in fields:
+        properties["survive"] |= {"enum": list(CHANNELS), "default": Robust.survive}
     required = [name for name in ("video", "key") if name in fields]
     schema = {"type": "object", "properties": properties, "required": required}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
@@ -159,7 +167,7 @@ def _key(form: Mapping[str, Part]) -> bytes:
 def _embedding(form: Mapping[str, Part]) -> dict[str, Any]:
     if len({"message", "payload"} & form.keys()) != 1:
         raise Refused(422, "send either a 'message' or a 'payload' file")
-    return {"method": _method(form), "spread": _spread(form)}
+    return {"spread": _spread(form), "survive": _survive(form)}
 
 
 def _word(form: Mapping[str, Part], name: str, default: str) -> str:
@@ -172,6 +180,15 @@ def _method(form: Mapping[str, Part]) -> str:
     text = _word(form, "method", carriers.AUTO)
     if text not in methods():
         raise Refused(422, f"method={text!r} is none of {', '.join(methods())}")
+    return text
+
+
+def _survive(form: Mapping[str, Part]) -> str:
+    if "survive" in form and _method(form) != Robust.method:
+        raise Refused(422, "'survive' goes with method=robust; send that too, or leave it out")
+    text = _word(form, "survive", Robust.survive)
+    if text not in CHANNELS:
+        raise Refused(422, f"survive={text!r} is none of {', '.join(CHANNELS)}")
     return text
 
 

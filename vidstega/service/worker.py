@@ -14,7 +14,8 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from vidstega import ask, engine
-from vidstega.carriers.base import Wish
+from vidstega.carriers import Robust
+from vidstega.carriers.base import Carrier, Wish
 from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
@@ -57,7 +58,8 @@ def probe(task: dict[str, Any], send: Send) -> dict[str, Any]:
             return _capacity(folder / COVER)
         scan = scan_file(folder / COVER)
         if task["operation"] == "extract":
-            guess = ask.estimate_extraction(scan, most_payload_bytes=task["most_payload"])
+            most = task["most_payload"]
+            guess = ask.estimate_extraction(scan, method=task["method"], most_payload_bytes=most)
             return _needs(guess, "")
         size = (folder / PAYLOAD).stat().st_size
         suffix, guess = _embedding(scan, size, task)
@@ -69,7 +71,7 @@ def embed(task: dict[str, Any], send: Send) -> dict[str, Any]:
     folder, out = Path(task["folder"]), f"stego-{task['attempt']}{task['suffix']}"
     how: dict[str, Any] = {
         "key": _key(folder),
-        "method": task["method"],
+        "method": _carrier(task),
         "spread": task["spread"],
         "progress": _Reporter(send),
     }
@@ -84,6 +86,7 @@ def extract(task: dict[str, Any], send: Send) -> dict[str, Any]:
     folder = Path(task["folder"])
     cover, out = folder / COVER, folder / f"payload-{task['attempt']}"
     how: dict[str, Any] = {"key": _key(folder), "out": out, "overwrite": True, "progress": _Reporter(send)}
+    how["method"] = task["method"]
     with _named(folder), _engine(task["scheduler"]) as n_jobs:
         result = engine.extract(cover, n_jobs=n_jobs, **how)
     text = _is_text(out)
@@ -108,11 +111,15 @@ def _embedding(scan: Scan, payload_bytes: int, task: dict[str, Any]) -> tuple[st
             container = container_of(Path(suffix.replace(".", "x.")))
             short = payload_bytes + OVERHEAD_BYTES
             wish = Wish(sealed_bytes(payload_bytes), task["spread"], container, short_bytes=short)
-            return suffix, ask.estimate_embedding(scan, wish, task["method"])
+            return suffix, ask.estimate_embedding(scan, wish, _carrier(task))
         except UnsupportedError:
             if suffix == ".mkv":
                 raise
     raise AssertionError("unreachable")
+
+
+def _carrier(task: dict[str, Any]) -> str | Carrier:
+    return Robust(survive=task["survive"]) if task["method"] == Robust.method else str(task["method"])
 
 
 def _needs(guess: Estimate, suffix: str) -> dict[str, Any]:

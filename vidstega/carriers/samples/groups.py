@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,7 +130,7 @@ def groups_of(scan: Scan) -> Iterator[Group]:
     lonely = (flags & NONREF != 0) & ~shared & ~raw & _takes_stand_ins(scan)
     lonely[1:] &= ~raw[:-1]
     lonely[:-1] &= ~raw[1:]
-    for start, stop in zip(starts, [*starts[1:], len(packets)], strict=True):
+    for start, stop in pairwise([*starts, len(packets)]):
         within = slice(int(start), int(stop))
         free = ends[stop] and not raw[max(start - 1, 0) : stop + 1].any()
         clear = shared_before[within] == shared_before[stop]

@@ -15,7 +15,7 @@ from vidstega.carriers.signs.decoded import compare_decoded
 from vidstega.carriers.signs.find import FoundSigns, find
 from vidstega.carriers.signs.layout import MOST_BYTES
 from vidstega.carriers.signs.plan import SignsPlan, make_plan, promise_of, room_bytes, whole
-from vidstega.carriers.signs.walks import Walked, obstacle_of, pictures, tiers
+from vidstega.carriers.signs.walks import KERNELS, Walked, obstacle_of, pictures, tiers
 from vidstega.carriers.signs.write import turns
 from vidstega.clock import Clock
 from vidstega.errors import CapacityError, InputError, UnsupportedError, VerificationError
@@ -34,7 +34,8 @@ class InSigns(Carrier):
     """Signs of residual coefficients of an H.264 stream."""
 
     family = method = "signs"
-    searched = False  # by name only, until it was measured as the default
+    loudness = 10
+    kernels = KERNELS
 
     def room(self, scan: Scan, spread: Spread) -> Room:
         """See `Carrier.room`."""

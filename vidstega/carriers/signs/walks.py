@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import import_module
 from itertools import groupby
 
 import numpy as np
@@ -23,6 +24,8 @@ MOST_SIGNS = 1 << 21
 _VIEWS = {14, 15, 20, 21}
 """NAL types of streams of several views or layers, which predict pictures from each other's."""
 _COMPILING_S = 1.0
+KERNELS = ("vidstega.coding.stc", "vidstega.h264.cabac", "vidstega.h264.cavlc")
+"""Modules that are compiled when they are first imported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,9 +182,8 @@ def ready() -> None:
     line.daemon = True
     line.start()
     try:
-        import vidstega.coding.stc
-        import vidstega.h264.cabac
-        import vidstega.h264.cavlc  # noqa: F401
+        for name in KERNELS:
+            import_module(name)
     except ImportError as error:
         raise UnsupportedError(f"numba cannot be imported, which signs need ({error})") from None
     finally:
