@@ -16,6 +16,7 @@ httpx = pytest.importorskip("httpx")
 pytest.importorskip("fastapi")
 pytest.importorskip("fcntl", reason="the service is for POSIX systems")
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+from selenium.webdriver.support.select import Select  # noqa: E402
 
 import vidstega  # noqa: E402
 from vidstega.lab.users import NO_RATES, Server, serving  # noqa: E402
@@ -180,9 +181,10 @@ def test_methods_are_the_server_s_and_auto_is_chosen(page: Page, cover: Path) ->
     hidden = page["recover-method"].find_elements("tag name", "option")
     assert [option.get_attribute("value") for option in hidden] == options
     assert not page["survive"].is_displayed()
-    page["method"].send_keys("robust")
+    chosen = Select(page["method"])
+    chosen.select_by_value("robust")
     assert page["survive"].get_attribute("value") == "480p" and page["survive"].is_displayed()
-    page["method"].send_keys("lsb")
+    chosen.select_by_value("lsb")
     page.hide(cover, "k", "x")
     page.title("Your message is hidden")
     assert "Method: lsb, splice (" in page["detail"].text

@@ -107,7 +107,7 @@ class Skipped(Model):
 
     cell: str = field("name of the cell")
     arm: ArmName = field("which arm")
-    why: Literal["memory", "disk", "opencv", "time"] = field("what was short")
+    why: Literal["memory", "disk", "opencv", "time", "cover"] = field("what was short")
     predicted_mib: float | None = figure("what it would take", "MiB")
     available_mib: float | None = figure("what could be had", "MiB")
     reason: str = field("a sentence")

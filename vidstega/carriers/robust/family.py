@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from vidstega.carriers import memory
 from vidstega.carriers.base import Carrier, Found, Plan, Room, Spread, Wish, Written
 from vidstega.errors import CapacityError, PayloadError, UnsupportedError
 from vidstega.media.coders import Encoding
@@ -13,9 +14,14 @@ from vidstega.media.compare import Promise
 from vidstega.media.encode import lossy_for
 from vidstega.media.source import Scan
 from vidstega.pool import Work
+from vidstega.results import Estimate
 from vidstega.seal import Key, Sealed
 from vidstega.seal.short import TAG_BYTES
 
+_NUMBA_BYTES = 120 * memory.MIB
+_HELD_FRAMES = 116
+"""Of an x264 encoder at medium, looking ahead, with its references; and of the decoder before it."""
+_BYTES_A_PIXEL = 0.12
 _MISSING = "method robust needs numba, which cannot be imported here"
 
 
@@ -97,6 +103,28 @@ class Robust(Carrier):
             raise PayloadError
         return Found(method=self.method, carrying=len(scan.pts), payload=payload)
 
+    def estimate(self, scan: Scan, plan: Any, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
+        """See `Carrier.estimate`: what an x264 encoder holds for each worker is nearly all of it."""
+        pixels = scan.size[0] * scan.size[1]
+        coder = round(_HELD_FRAMES * 1.5 * pixels * (2 if scan.depth > 8 else 1))
+        workers = max(1, min(n_jobs, round(scan.duration_s / 4)))
+        output = round(_BYTES_A_PIXEL * pixels * len(scan.pts)) + scan.path.stat().st_size
+        return Estimate(
+            memory_bytes=_memory(scan, workers, coder),
+            output_bytes=output,
+            disk_bytes=2 * output,
+            mode=plan.mode,
+            reason=plan.reason,
+            frames=plan.frames,
+            coded=plan.coded,
+        )
+
+    def estimate_reading(self, scan: Scan, *, n_jobs: int = 1, most_bytes: int | None = None) -> Estimate:
+        """See `Carrier.estimate_reading`: some frames, and the means of 20 s of cells."""
+        held = 12 * scan.size[0] * scan.size[1] * (4 if scan.depth > 8 else 2)
+        most = self.room(scan, "all").sealed_bytes
+        return Estimate(_memory(scan, 1, held), most, most, "extract", "robust", len(scan.pts), 0)
+
     def promise(self, cover: Scan, stego: Scan, found: Found) -> tuple[str, Promise]:
         """See `Carrier.promise`: times and other streams; no frame is as it was."""
         return "recode", _all_frames(stego)
@@ -113,6 +141,11 @@ def _all_frames(scan: Scan) -> Promise:
     import numpy as np
 
     return Promise(None, np.ones(len(scan.pts), bool), luma_only=False)
+
+
+def _memory(scan: Scan, workers: int, held: int) -> int:
+    fixed = memory.SCRYPT_BYTES + _NUMBA_BYTES
+    return memory.total(scan, fixed + workers * (memory.WORKER_BYTES + held))
 
 
 def _work() -> Any:

@@ -31,6 +31,10 @@ _ALL = (
     ),
     # vidstega: only the frames needed are replaced, everything else is copied
     vidstega_arm("splice", {"color": "#009E73", "marker": "P"}, method="lsb", spread="fewest"),
+    # vidstega: the file is copied, some of its bits are changed in place
+    vidstega_arm("signs", {"color": "#000000", "marker": "X"}, method="signs", spread="fewest"),
+    # vidstega: coded anew with losses, so that the message survives an upload
+    vidstega_arm("robust", {"color": "#999999", "marker": "h", "linestyle": ":"}, method="robust"),
     # decode and code again losslessly with the codec, segments and thread of `whole`
     FLOOR,
     # copy every packet: no tool that writes a video can be faster

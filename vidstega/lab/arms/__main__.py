@@ -12,10 +12,12 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import vidstega
+from vidstega import carriers
 from vidstega.lab.arms import ARMS, control
 from vidstega.lab.arms.base import Arm, Job
 
@@ -62,6 +64,9 @@ def _load(arm: Arm) -> Reply:
     """Importing is no part of what is measured."""
     if arm.kind == "control":
         control.load_opencv()
+    elif arm.name in carriers.names():
+        for name in carriers.get(arm.name).kernels:
+            import_module(name)
     return {"ready": arm.name}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import vidstega
+from vidstega import carriers
+from vidstega.errors import CapacityError, UnsupportedError
 from vidstega.lab.arms.base import Arm, Did, Job, Planes, same_payload
 
 
@@ -19,7 +21,7 @@ def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", **how: Any
         return Did(
             stages=done.seconds,
             frames=done.frames,
-            frames_coded={"transcode": done.frames, "splice": done.carrying}.get(done.mode, 0),
+            frames_coded={"splice": done.carrying, "patch": 0, "remux": 0}.get(done.mode, done.frames),
             mode=done.mode,
             reason=done.reason,
             frames_used=done.carrying,
@@ -30,19 +32,25 @@ def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", **how: Any
     def needs(job: Job) -> tuple[float, float]:
         return estimate(job, job.payload_bytes, n_jobs=job.workers, **how)
 
-    return Arm(name, "vidstega", look, hide, _read, needs, luma_frames, alone)
+    def read(job: Job) -> str:
+        named = None if carriers.get(how["method"]).searched else how["method"]
+        payload = vidstega.extract(job.stego, key=job.key, method=named, n_jobs=job.workers, progress=False)
+        assert isinstance(payload, bytes)
+        return same_payload(job, payload)
 
-
-def _read(job: Job) -> str:
-    payload = vidstega.extract(job.stego, key=job.key, n_jobs=job.workers, progress=False)
-    assert isinstance(payload, bytes)
-    return same_payload(job, payload)
+    return Arm(name, "vidstega", look, hide, read, needs, luma_frames, alone)
 
 
 def estimate(job: Job, payload_bytes: int, **how: Any) -> tuple[float, float]:
-    """Bytes of memory and disk by `vidstega.estimate`; none for what cannot be done: the run will say why."""
+    """Bytes of memory and disk by `vidstega.estimate`.
+
+    Raises CapacityError or UnsupportedError where the cover is nothing for it; none else, the run will say
+    why.
+    """
     try:
         told = vidstega.estimate(job.cover, payload_bytes, **how)
+    except (CapacityError, UnsupportedError):
+        raise
     except vidstega.VidstegaError:
         return 0.0, 0.0
     return told.memory_bytes, told.disk_bytes

@@ -14,18 +14,21 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vidstega.lab.plots.channels import survived
 from vidstega.lab.plots.crowds import memory_budget, users_carried, users_p95, visits, workers
 from vidstega.lab.plots.memory import memory_length, memory_timelines
 from vidstega.lab.plots.pictures import difference, frame, packets
 from vidstega.lab.plots.style import style
 from vidstega.lab.plots.time import heat_map, memory_map, speedup, stages, time_resolution
 from vidstega.lab.results import Results
+from vidstega.lab.survival import SurvivalFile
 from vidstega.lab.users import UsersFile
 
 __all__ = [
     "FIGURES",
     "difference",
     "draw",
+    "draw_survival",
     "draw_users",
     "frame",
     "heat_map",
@@ -37,6 +40,7 @@ __all__ = [
     "speedup",
     "stages",
     "style",
+    "survived",
     "time_resolution",
     "users_carried",
     "users_p95",
@@ -66,6 +70,11 @@ def draw(results: Results, name: str) -> Figure | None:
 def draw_users(users: UsersFile) -> Figure:
     """Users carried by resolution, and how long they wait."""
     return side_by_side(partial(users_carried, users), partial(users_p95, users))
+
+
+def draw_survival(data: SurvivalFile) -> Figure:
+    """What came back through which channel."""
+    return _figure(partial(survived, data), size=(8.5, 1.8 + 0.4 * len(data.ways)))
 
 
 def side_by_side(*parts: Callable[[Axes], object], height: float = 3.8) -> Figure:

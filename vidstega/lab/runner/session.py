@@ -18,7 +18,7 @@ import psutil
 from tqdm.auto import tqdm
 
 import vidstega
-from vidstega.errors import ParameterError
+from vidstega.errors import CapacityError, ParameterError, UnsupportedError
 from vidstega.lab import stamp
 from vidstega.lab.arms import ARMS
 from vidstega.lab.arms.base import MIB, Job, MissingError
@@ -166,7 +166,10 @@ class _Session:
             return self._skip(run, "opencv", self.missing)
         cover = self._cover(run.cell)
         job = self._job(run, cover)
-        needs = dict(zip(("memory", "disk"), ARMS[run.arm].needs(job), strict=True))
+        try:
+            needs = dict(zip(("memory", "disk"), ARMS[run.arm].needs(job), strict=True))
+        except (CapacityError, UnsupportedError) as error:
+            return self._skip(run, "cover", str(error))
         has = {"memory": self._available_memory(), "disk": shutil.disk_usage(self.scratch).free}
         for why in needs:
             need, usable = needs[why] / MIB, _USABLE * has[why] / MIB
