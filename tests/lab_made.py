@@ -12,6 +12,8 @@ from vidstega.lab.matrix import RESOLUTIONS, load_matrix, parse_payload
 from vidstega.lab.results import Results
 from vidstega.lab.schema import RESULTS, SCHEMA, STAGES, Experiment
 
+STUDY = tuple(arm for arm in ARMS if arm not in ("signs", "robust"))
+"""Arms that hold every message."""
 SECONDS = {
     "current": 20.0,
     "current+streaming": 21.0,
@@ -19,6 +21,8 @@ SECONDS = {
     "whole": 6.0,
     "whole+parallel": 4.0,
     "splice": 0.5,
+    "signs": 0.4,
+    "robust": 9.0,
     "floor": 4.0,
     "copy": 0.05,
 }
@@ -113,14 +117,14 @@ def make_cover(cell: str) -> dict[str, Any]:
     }
 
 
-def make_cell(cell: str, repeats: int = 1, arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, Any]:
+def make_cell(cell: str, repeats: int = 1, arms: tuple[str, ...] = STUDY) -> dict[str, Any]:
     resolution, frames, payload = cell.split("/")
     width, height = RESOLUTIONS[resolution]
     known = {"id": cell, "cover": cover_id(cell), "resolution": resolution, "pixels": width * height}
     return {**known, "frames": int(frames), "payload": payload, "repeats": repeats, "arms": list(arms)}
 
 
-def made(cells: list[str] | None = None, arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, Any]:
+def made(cells: list[str] | None = None, arms: tuple[str, ...] = STUDY) -> dict[str, Any]:
     """The plain values of a results file."""
     cells = cells or CELLS
     repeats = {cell: 3 if cell == CENTRE else 1 for cell in cells}

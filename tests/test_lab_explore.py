@@ -78,4 +78,4 @@ def test_what_cannot_be_is_one_line_and_nothing_can_be_pressed(cover: Path, tmp_
     one.video.value = str(tmp_path / "no.mp4")
     assert one.button.disabled and "no.mp4" in one.estimate.value
     one.video.value = str(cover)
-    assert not one.button.disabled and "splice" in one.estimate.value
+    assert not one.button.disabled and "patch" in one.estimate.value

@@ -32,7 +32,8 @@ def test_colours_are_those_of_okabe_and_ito() -> None:
     arms = [arm.look["color"] for arm in ARMS.values()]
     stages = list(STAGE_COLORS.values())
     assert set(arms) | set(stages) <= OKABE_ITO | GREYS
-    assert len(set(arms)) == len(ARMS) == len({arm.look["marker"] for arm in ARMS.values()})
+    assert len({tuple(arm.look.values()) for arm in ARMS.values()}) == len(ARMS)
+    assert len({arm.look["marker"] for arm in ARMS.values()}) == len(ARMS)
     assert len(set(stages)) == len(stages)
 
 

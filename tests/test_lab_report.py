@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 pytest.importorskip("matplotlib")
-from lab_made import CENTRE, changed, made, make_row, results, without, write
+from lab_made import CENTRE, STUDY, changed, made, make_row, results, without, write
 
 from vidstega.lab import as_markdown
-from vidstega.lab.arms import ARMS
 from vidstega.lab.report import render, write_report
 
 OLD = ("current", "current+streaming", "current+parallel")
@@ -35,7 +34,7 @@ def lines(text: str, *parts: str) -> list[str]:
     return [line for line in text.splitlines() if all(part in line for part in parts)]
 
 
-def own(resolution: str = "720p", arms: tuple[str, ...] = tuple(ARMS)) -> dict[str, Any]:
+def own(resolution: str = "720p", arms: tuple[str, ...] = STUDY) -> dict[str, Any]:
     """One's own video, measured as `vidstega stress --cover` does."""
     data = made([f"{resolution}/100/1KB"], arms)
     for row in data["rows"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 pytest.importorskip("pandas")
-from lab_made import CENTRE, SECONDS, changed, made, results
+from lab_made import CENTRE, STUDY, changed, made, results
 
 import vidstega.lab as lab
 from vidstega.lab.results import DERIVED, Measure, medians, ratios, slopes, unit
@@ -17,7 +17,7 @@ def test_the_frame_has_one_row_a_repeat_in_the_order_of_cells_arms_and_repeats()
     assert frame.equals(results(data).frame)
     assert len(frame) == 96
     some = frame[frame.cell == CENTRE]
-    assert list(some.arm.unique()) == list(SECONDS)
+    assert tuple(some.arm.unique()) == STUDY
     assert list(some.repeat[:3]) == [0, 1, 2]
     assert not {"stages", "timeline", "video_info"} & set(frame.columns)
     assert {"decode_s", "verify_s", "cover", *DERIVED} <= set(frame.columns)

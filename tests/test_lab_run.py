@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("cv2")
 pytest.importorskip("memory_profiler")
 import pandas
+from lab_made import STUDY
 
 from vidstega.errors import InputError, ParameterError
 from vidstega.lab import Results, load
@@ -26,6 +27,7 @@ from vidstega.lab.schema import RESULTS, SCHEMA, STAGES, Codec, Experiment, read
 
 TINY: dict[str, Any] = {
     "name": "tiny",
+    "arms": list(STUDY),
     "resolutions": ["160x120"],
     "frames": [12],
     "payloads": ["1KB"],
@@ -58,11 +60,11 @@ def done(folder: Path) -> Experiment:
 
 
 def test_every_arm_has_a_row_and_was_read_back(done: Experiment) -> None:
-    assert [row.arm for row in done.rows] == list(ARMS)
-    assert [row.error for row in done.rows] == [None] * len(ARMS)
+    assert [row.arm for row in done.rows] == list(STUDY)
+    assert [row.error for row in done.rows] == [None] * len(STUDY)
     assert all(row.success and row.compared and (row.readback_s or 0) > 0 for row in done.rows)
     assert done.complete
-    assert done.planned == len(ARMS)
+    assert done.planned == len(STUDY)
 
 
 def test_rows_have_the_names_of_the_study_and_hold_together(done: Experiment) -> None:
@@ -219,14 +221,16 @@ def test_other_settings_and_broken_files_are_kept_apart(tmp_path: Path) -> None:
 def test_a_failed_run_keeps_its_error_and_is_not_counted(tmp_path: Path) -> None:
     done = run(tiny(payloads=["1MB"], centre={**TINY["centre"], "payload": "1MB"}), tmp_path)
     rows = {row.arm: row for row in done.rows}
-    for arm in ("current", "splice", "whole"):
-        assert (rows[arm].error or "").startswith("CapacityError: "), rows[arm].error
-        assert rows[arm].success is False
-        assert rows[arm].total_time is rows[arm].psnr_db is None
+    failed = rows["current"]
+    assert (failed.error or "").startswith("CapacityError: ") and failed.success is False
+    assert failed.total_time is failed.psnr_db is None
+    left_out = {one.arm: one for one in done.skipped}
+    for arm in ("splice", "whole"):
+        assert left_out[arm].why == "cover" and "capacity" in left_out[arm].reason, "it says so beforehand"
     assert rows["floor"].success
     assert done.complete
     frame = Results(done).frame
-    assert frame[frame.arm == "splice"].vs_floor.isna().all()
+    assert frame[frame.arm == "current"].vs_floor.isna().all()
 
 
 def test_a_control_that_cannot_be_read_back_is_a_failure(

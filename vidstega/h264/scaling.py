@@ -53,13 +53,13 @@ def quanta(signs: Signs, units: Sequence[bytes], sets: Sets) -> NDArray[np.float
     sets : Sets
         The parameter sets in force.
     """
-    tables = [_table(parse_header(nal, sets)) for nal in units]
     plane = _PLANE[signs.block]
     row = 3 * signs.inter.astype(np.int64) + plane
     row[signs.block >= mb.LUMA_8X8] = 6 + signs.inter[signs.block >= mb.LUMA_8X8]
     position = np.where(_IS_DC[signs.block], 0, signs.position)
     out = np.empty(len(signs), np.float32)
-    for unit, (weights, qps) in enumerate(tables):
+    for unit in np.unique(signs.unit).tolist():  # a slice without signs may be damaged
+        weights, qps = _table(parse_header(units[unit], sets))
         of = signs.unit == unit
         qp = qps[plane[of], signs.qp[of]]
         out[of] = weights[row[of], position[of]] * 2.0 ** ((qp - 4) / 6)

@@ -15,10 +15,11 @@ from vidstega import channels
 from vidstega.carriers.base import Written
 from vidstega.carriers.robust.choose import Heard, choose
 from vidstega.carriers.robust.grid import Picture, active_picture
-from vidstega.carriers.robust.levels import STRENGTHS_DB, Level, level_for, rooms, step_of, strength_for
+from vidstega.carriers.robust.levels import Level, level_for, rooms, step_of, strength_for
 from vidstega.carriers.robust.read import Reader, Reading, grids
 from vidstega.carriers.robust.slots import owner
 from vidstega.carriers.robust.write import Levels, Message, Segment
+from vidstega.clock import Clock
 from vidstega.coding.ira import class_bytes, class_for
 from vidstega.errors import UnsupportedError
 from vidstega.media.coders import Encoding
@@ -141,18 +142,19 @@ def write(how: Any, scan: Scan, plan: Any, sealed: Sealed, target: Path, work: W
     assert sealed.short is not None
     times, mark = Timeline.of(scan), _mark(how.label, scan, sealed)
     measured: dict[str, float] = {}
+    clock = Clock()
     if how.psnr_db is not None:
         strength = strength_for(how.psnr_db)
     else:
         trial = _Trial(scan, times, mark, plan.recipe, channels.named(how.survive), work)
-        choice = choose(
-            len(mark.sealed), times.duration_s, trial.hear, channel=how.survive, strengths_db=STRENGTHS_DB
-        )
+        with clock.stage("plan"):
+            choice = choose(len(mark.sealed), times.duration_s, trial.hear, channel=how.survive)
         strength, last = choice.strength_db, choice.trials[-1]
         measured = {"margin": round(choice.margin, 2), "psnr_db": round(last.psnr_db, 2)}
     pieces = list(_pieces(scan, times, mark, strength))
     done = rewrite(scan, target, pieces, plan.recipe, replace(work, digest=False))
-    return Written(done.left_out, seconds=done.seconds, measured={"strength_db": strength, **measured})
+    clock.add(done.seconds)
+    return Written(done.left_out, seconds=clock.seconds, measured={"strength_db": strength, **measured})
 
 
 def read(scan: Scan, key: Key, label: str, *, deep: bool = False, whole: bool = False) -> Reading:

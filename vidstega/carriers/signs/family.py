@@ -59,7 +59,7 @@ class InSigns(Carrier):
         clock = Clock()
         with clock.stage("embed"):
             turned = turns(scan, plan, sealed.short, work)
-        with clock.stage("copy"):
+        with clock.stage("mux"):
             left_out: frozenset[int] = frozenset()
             if plan.mode != "patch" or not patch(scan, target, turned.packets):
                 try:
