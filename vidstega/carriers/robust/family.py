@@ -65,6 +65,7 @@ class Robust(Carrier):
         from vidstega.channels import named
 
         named(self.survive)
+        so = f"survives {self.survive}" if self.psnr_db is None else f"is there at {self.psnr_db:g} dB"
         room = self.room(scan, wish.spread)
         if wish.short_bytes is None or wish.short_bytes > room.sealed_bytes:
             said = "more than 1,000,000" if wish.short_bytes is None else f"{wish.short_bytes - TAG_BYTES:,}"
@@ -76,7 +77,7 @@ class Robust(Carrier):
         recipe = Encoding(*lossy_for(scan.source.pix_fmt, scan.size, wish.container, self.crf, self.preset))
         return RobustPlan(
             mode="recode",
-            reason=f"all is coded anew, with losses, so that the message survives {self.survive}",
+            reason=f"all is coded anew, with losses, so that the message {so}",
             frames=frames,
             carrying=frames,
             alpha=8 * wish.short_bytes / (frames * scan.size[0] * scan.size[1]),

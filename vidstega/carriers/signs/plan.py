@@ -66,7 +66,7 @@ def make_plan(scan: Scan, wish: Wish) -> SignsPlan:
     in_place, tier = stays_in_place(scan, wish.container), tiers(scan).letter(use.pictures)
     return SignsPlan(
         mode="patch" if in_place else "remux",
-        reason=f"{_ABOUT[tier[0]]}; what signs of these pictures said before cannot be read any more",
+        reason=f"{_ABOUT[tier[0]]}; an earlier message in signs, if there was one, is gone",
         frames=len(scan.pts),
         stream_bytes=wish.short_bytes,
         promise=promise_of(scan, use.pictures),
