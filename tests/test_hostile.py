@@ -216,6 +216,19 @@ def test_errors_logged_by_decoder_threads_do_not_deadlock(clips: Path, tmp_path:
     assert vidstega.extract(tmp_path / "o.mkv", key="k") == b"hi"
 
 
+@pytest.mark.parametrize("method", ["auto", "signs", "lsb", "robust"])
+def test_damage_in_the_sound_costs_no_picture(clips: Path, tmp_path: Path, method: str) -> None:
+    """Read with all its streams the file ends there, of which nothing tells but the count."""
+    data = bytearray((clips / "nat_h264_480p_crystal_aac.mp4").read_bytes())
+    entry = data.index(b"stsz", data.index(b"stsz") + 4) + 16 + 4 * 60  # a sample of the sound
+    data[entry : entry + 4] = (0x800064).to_bytes(4, "big")
+    (path := tmp_path / "damaged.mp4").write_bytes(data)
+    assert vidstega.probe(path).frames == 359
+    with pytest.raises(InputError, match=r"a stream beside the video is damaged, only \d+ of 359 frames"):
+        vidstega.embed(path, tmp_path / "s.mp4", b"hi", key="k", method=method, progress=False)
+    assert [one.name for one in tmp_path.iterdir()] == ["damaged.mp4"]
+
+
 def test_a_fifo_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     command = [sys.executable, "-m", "vidstega", "probe", str(tmp_path / "pipe.mp4")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,6 +109,12 @@ def test_unknown_channels_and_decibels_are_named(cover: Path, tmp_path: Path) ->
         vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key="k", method=Robust(psnr_db=12))
     with pytest.raises(ParameterError, match="no channel"):
         channels.named("telegram")
+
+
+@pytest.mark.parametrize("knobs", [{"psnr_db": "45"}, {"crf": 99}, {"preset": "nosuch"}, {"label": 5}])
+def test_knobs_that_make_no_sense_are_named(knobs: dict[str, Any]) -> None:
+    with pytest.raises(ParameterError, match=next(iter(knobs))):
+        Robust(**knobs)
 
 
 def test_auto_never_takes_it(cover: Path, tmp_path: Path) -> None:

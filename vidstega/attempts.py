@@ -143,7 +143,7 @@ def _check(
     try:
         stego = scan_file(target, digest=True, copied=copied)
         notes = compare.compare_packets(order.scan, stego, plan.promise)
-        found = carrier.locate(stego, order.key)
+        found = carrier.locate(scan_file(target) if plan.mode == "patch" else stego, order.key)
         spool = target.with_name("read-back")
         digests = read(carrier, stego, found, spool, order.work, stage="verify", plan=plan)
         if drained(spool, found).digest != order.sealed.digest:

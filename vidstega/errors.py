@@ -45,8 +45,8 @@ class PayloadError(VidstegaError):
     """
 
     TEXT = (
-        "no payload can be read with this key: the key is wrong, the video carries none, "
-        "or it was changed since (a lossy re-encode destroys the payload)"
+        "no payload can be read with this key: the key is wrong, the video carries none, it was changed "
+        "since (coding it again with losses destroys all but robust), or it is robust, which has to be named"
     )
 
     def __init__(self, text: str = TEXT) -> None:

@@ -50,6 +50,8 @@ def _method(args: argparse.Namespace) -> str | Robust:
     given = {name: value for name, value in knobs.items() if value is not None}
     if given and args.method != Robust.method:
         raise ParameterError("--survive and --psnr are knobs of --method robust; add it or leave them out")
+    if len(given) > 1:
+        raise ParameterError("--survive tries what strength it takes, --psnr sets it; give one of them")
     return Robust(**given) if given else str(args.method)
 
 

@@ -156,7 +156,11 @@ def lossy_for(
     UnsupportedError
         Naming what can carry it.
     """
-    if pix_fmt not in _H264_8 | _H264_10 or not _divides(pix_fmt, size):
+    if not _divides(pix_fmt, size):
+        raise UnsupportedError(
+            f"x264 cannot code {pix_fmt} of {size[0]}x{size[1]}, an odd size; crop or pad it to even sides"
+        )
+    if pix_fmt not in _H264_8 | _H264_10:
         raise UnsupportedError(
             f"{size[0]}x{size[1]} {pix_fmt} cannot be coded by x264; convert it to yuv420p"
         )

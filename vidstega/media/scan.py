@@ -41,6 +41,8 @@ from vidstega.media.tags import check_not_encrypted, tags_of
 
 MAX_PIXELS = 1 << 26  # 8192 x 8192; a file that claims more is taken for hostile
 _CHUNK = 4096
+_MOST_LOST_S = 1.0
+"""A recording that was cut off may end a little sooner in one stream than in another."""
 
 
 def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = True) -> Scan:
@@ -63,6 +65,8 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         packets = collector.table()
         if not len(packets):
             raise InputError(f"{path} has a video stream without any frame")
+        if digest and stream.frames > len(packets):
+            _check_ends(path, packets, float(1 / (stream.average_rate or 25)))
         if head:
             look = replace(look, reorder=max(look.reorder, _reorder(packets)))
         alpha = stream.metadata.get("alpha_mode", stream.metadata.get("ALPHA_MODE")) == "1"
@@ -80,6 +84,16 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         digests = {index: running.result() for index, running in others.items()}
         extents = {index: running.extent for index, running in others.items() if running.extent}
         return Scan(source, packets, streams, collector.sets(), digests, extents)
+
+
+def _check_ends(path: str | os.PathLike[str], packets: Packets, frame_s: float) -> None:
+    """Refuse a file of which less can be read with all its streams than of its video alone."""
+    alone = len(scan(path).packets)
+    if (alone - len(packets)) * frame_s > _MOST_LOST_S:
+        raise InputError(
+            f"{path}: a stream beside the video is damaged, only {len(packets):,} of {alone:,} frames "
+            "can be read together with it; leave that stream out first (ffmpeg -i IN -map 0:v -c copy OUT)"
+        )
 
 
 def _collect(

@@ -8,7 +8,7 @@ from typing import Any
 
 from vidstega.carriers import memory
 from vidstega.carriers.base import Carrier, Found, Plan, Room, Spread, Wish, Written
-from vidstega.errors import CapacityError, PayloadError, UnsupportedError
+from vidstega.errors import CapacityError, ParameterError, PayloadError, UnsupportedError
 from vidstega.media.coders import Encoding
 from vidstega.media.compare import Promise
 from vidstega.media.encode import lossy_for
@@ -22,6 +22,7 @@ _NUMBA_BYTES = 120 * memory.MIB
 _HELD_FRAMES = 116
 """Of an x264 encoder at medium, looking ahead, with its references; and of the decoder before it."""
 _BYTES_A_PIXEL = 0.12
+_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
 _MISSING = "method robust needs numba, which cannot be imported here"
 
 
@@ -44,6 +45,17 @@ class Robust(Carrier):
     crf: float = 17
     preset: str = "medium"
     label: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = [one for one in (self.crf, self.psnr_db) if one is not None]
+        if not all(isinstance(one, int | float) for one in numbers) or not 0 <= self.crf <= 51:
+            raise ParameterError(
+                f"crf={self.crf!r}, psnr_db={self.psnr_db!r}; give numbers, crf from 0 to 51"
+            )
+        if self.preset not in _PRESETS:
+            raise ParameterError(f"preset={self.preset!r} is none of {', '.join(_PRESETS)}")
+        if not isinstance(self.label, str):
+            raise ParameterError(f"label={self.label!r} is no text")
 
     family = "robust"
     method = "robust"
@@ -77,7 +89,8 @@ class Robust(Carrier):
         recipe = Encoding(*lossy_for(scan.source.pix_fmt, scan.size, wish.container, self.crf, self.preset))
         return RobustPlan(
             mode="recode",
-            reason=f"all is coded anew, with losses, so that the message {so}",
+            reason=f"all is coded anew, with losses, so that the message {so}; an earlier message "
+            "in robust or signs, if there was one, is gone",
             frames=frames,
             carrying=frames,
             alpha=8 * wish.short_bytes / (frames * scan.size[0] * scan.size[1]),
