@@ -50,6 +50,9 @@ def test_it_is_read_as_it_was_written(seen: SurvivalFile, tmp_path: Path) -> Non
 def test_report_and_figure_show_it(seen: SurvivalFile, tmp_path: Path) -> None:
     text = render(results(made()), survival=seen)[0]
     assert "| crf28 | no | **yes** | refused |" in text and "## What survives what" in text
+    told = seen.rows[0].model_copy(update={"psnr_db": 70.0})
+    text = render(results(made()), survival=seen.model_copy(update={"rows": (told, *seen.rows[1:])}))[0]
+    assert "lsb, 8 B: 70.0 dB." in text, "without a margin"
     assert "What survives what" not in render(results(made()))[0]
     assert draw_survival(seen).axes[0].has_data()
     write(made(), tmp_path)
