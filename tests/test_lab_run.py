@@ -84,7 +84,7 @@ def test_stages_add_up_to_the_time(done: Experiment) -> None:
     for row in done.rows:
         assert row.stages is not None
         total = sum(getattr(row.stages, stage) for stage in STAGES)
-        assert total == pytest.approx(row.total_time, rel=0.15, abs=0.1), row.arm
+        assert total == pytest.approx(row.total_time, rel=0.15, abs=0.2), row.arm
 
 
 def test_what_carries_has_quality_and_what_does_not_has_none(done: Experiment) -> None:

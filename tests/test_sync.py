@@ -30,7 +30,7 @@ def test_samples_that_are_called_sync_and_are_none(codec: str, tmp_path: Path) -
     cover = without_sync_table(coded(tmp_path / "cover.mov", codec, **KINDS[codec]))
     for n_jobs in (1, 2):
         stego = tmp_path / f"stego-{n_jobs}.mov"
-        result = vidstega.embed(cover, stego, PAYLOAD, key="k", n_jobs=n_jobs)
+        result = vidstega.embed(cover, stego, PAYLOAD, key="k", method="lsb", n_jobs=n_jobs)
         assert_same_but(result.carrying, cover, stego)
         assert vidstega.extract(stego, key="k", n_jobs=n_jobs) == PAYLOAD
     assert result.mode == ("splice" if codec == "libx264" else "transcode")
@@ -49,7 +49,7 @@ def test_blocks_that_are_called_key_and_are_none(codec: bytes, tmp_path: Path) -
     rows, header = blocks(made)
     called = [(time, True, data) for time, _, data in rows]
     cover = matroska(tmp_path / "cover.mkv", codec, (176, 144), called, header=header)
-    result = vidstega.embed(cover, tmp_path / "stego.mkv", PAYLOAD, key="k", n_jobs=2)
+    result = vidstega.embed(cover, tmp_path / "stego.mkv", PAYLOAD, key="k", method="lsb", n_jobs=2)
     assert_same_but(result.carrying, cover, result.stego)
     flags = scan(cover).packets["flags"]
     assert 1 <= (flags & SAFE != 0).sum() <= 3
@@ -89,7 +89,7 @@ def test_a_wrong_start_does_not_pass_the_default_verification(
 ) -> None:
     cover = without_sync_table(coded(tmp_path / "cover.mov", "mpeg4", g="60"))
     monkeypatch.setattr(starts.Starts, "at", lambda self, packet: True)
-    result = vidstega.embed(cover, tmp_path / "stego.mov", PAYLOAD, key="k", n_jobs=2)
+    result = vidstega.embed(cover, tmp_path / "stego.mov", PAYLOAD, key="k", method="lsb", n_jobs=2)
     assert result.frames == 60
     assert_same_but(result.carrying, cover, result.stego)
 
@@ -105,7 +105,7 @@ def test_garbage_is_no_start() -> None:
 
 def test_a_picture_that_stands_alone_is_found_without_verification(clips: Path, tmp_path: Path) -> None:
     clip = clips / "nat_h264_phone_slow_motion.mp4"
-    result = vidstega.embed(clip, tmp_path / "stego.mp4", PAYLOAD, key="k", verify=False)
+    result = vidstega.embed(clip, tmp_path / "stego.mp4", PAYLOAD, key="k", method="lsb", verify=False)
     assert result.mode == "splice" and vidstega.extract(result.stego, key="k") == PAYLOAD
     assert_same_but(1, clip, result.stego)
 
@@ -116,7 +116,7 @@ def test_a_splice_into_a_recording_that_begins_in_mid_group(tmp_path: Path) -> N
     cover = tmp_path / "cover.ts"
     cover.write_bytes(data[len(data) // 5 // 188 * 188 :])
     assert 0 < len(straight(cover)) < len(scan(cover).packets)
-    result = vidstega.embed(cover, tmp_path / "stego.ts", PAYLOAD, key="k", verify="full")
+    result = vidstega.embed(cover, tmp_path / "stego.ts", PAYLOAD, key="k", method="lsb", verify="full")
     assert result.mode == "splice"
     assert_same_but(1, cover, result.stego)
     assert vidstega.extract(result.stego, key="k") == PAYLOAD

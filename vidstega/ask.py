@@ -36,17 +36,19 @@ def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
     CapacityError, UnsupportedError
         If all of them are.
     """
-    scan, refusal = scan_file(files.video_at(cover)), None
+    scan = scan_file(files.video_at(cover))
     known = [one for one in map(carriers.get, carriers.names()) if one.searched]
     asked = known if method is None or method == AUTO else [carriers.get(method)]
     rows: list[CapacityRow] = []
+    refusals: dict[str, CapacityError | UnsupportedError] = {}
     for carrier in asked:
         try:
             rows += [_row(scan, carrier, spread) for spread in carrier.spreads]
         except (CapacityError, UnsupportedError) as error:
-            refusal = error
-    if refusal is not None and not rows:
-        raise refusal
+            refusals[carrier.method] = error
+    if refusals and not rows:
+        last = carriers.automatic()[-1].method  # what takes most has the last word, as in `embed`
+        raise refusals.get(last) or refusals[asked[-1].method]
     return Capacity(Path(cover), tuple(rows))
 
 
