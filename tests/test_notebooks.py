@@ -31,6 +31,10 @@ def test_cells_are_thin(path: Path) -> None:
     assert max(lengths) <= 12
 
 
+def test_no_place_of_a_machine_is_stored(path: Path) -> None:
+    assert not re.search(r"[\"' ]/(tmp|home|root|Users)/", path.read_text(encoding="utf-8"))
+
+
 def test_nothing_is_defined(path: Path) -> None:
     for cell in code_cells(path):
         assert not re.search(r"^\s*(async\s+)?(def|class)\s", source(cell), re.MULTILINE)

@@ -143,6 +143,7 @@ def _check(
     try:
         stego = scan_file(target, digest=True, copied=copied)
         notes = compare.compare_packets(order.scan, stego, plan.promise)
+        # a copy keeps damage of other streams, and a stranger reads the video without them
         found = carrier.locate(scan_file(target) if plan.mode == "patch" else stego, order.key)
         spool = target.with_name("read-back")
         digests = read(carrier, stego, found, spool, order.work, stage="verify", plan=plan)

@@ -13,6 +13,8 @@ BASELINE_BYTES = 76 * MIB
 WORKER_BYTES = 10 * MIB
 """One more thread, or the first: its stack, its heap, an open container with its buffers."""
 SCRYPT_BYTES = 32 * MIB
+NUMBA_BYTES = 110 * MIB
+"""Numba with LLVM and the kernels of a family."""
 PACKET_BYTES = 400
 """A packet in all the tables: ours, the demuxer's index, the muxer's index, of source and result."""
 

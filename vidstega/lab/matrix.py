@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, model_validator
 
 from vidstega.errors import InputError, ParameterError
-from vidstega.lab.arms import ARMS
+from vidstega.lab.arms import ARMS, USUAL
 from vidstega.lab.model import Model, field, parse
 
 DATA = Path(__file__).with_name("data")
@@ -130,7 +130,7 @@ class Matrix(Model):
     """A whole experiment."""
 
     name: str = field("of the experiment; the file's, if it says none", default="mine")
-    arms: tuple[ArmName, ...] = field("which arms; all by default", default=tuple(ARMS))
+    arms: tuple[ArmName, ...] = field("which arms; by default those that hold every message", default=USUAL)
     resolutions: tuple[Resolution, ...] = field('"480p" to "2160p", or "320x180"', default=("480p",))
     frames: tuple[Count, ...] = field("lengths of the covers", "frames", default=(30,))
     payloads: tuple[Payload, ...] = field('"10B", "1KB" (1024), "1MB", "capacity"', default=("1KB",))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 import typing
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -49,6 +50,19 @@ def parse(model: type[M], text: str | bytes, where: str, error: type[VidstegaErr
         return model.model_validate_json(text)
     except ValidationError as found:
         raise error(f"{where}{_one_line(model, found)}") from None
+
+
+def load_beside(model: type[M], path: Path, script: str) -> M | None:
+    """The record in a file beside the results, which `script` measures; None if it was not measured.
+
+    Raises InputError in one line if it is torn.
+    """
+    if not path.exists():
+        return None
+    try:
+        return parse(model, path.read_bytes(), str(path))
+    except InputError as error:
+        raise InputError(f"{error}; measure again with {script}, or remove it") from None
 
 
 def _one_line(model: type[Model], found: ValidationError) -> str:

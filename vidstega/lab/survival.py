@@ -16,8 +16,8 @@ from pydantic import Field
 import vidstega
 from vidstega import carriers, channels
 from vidstega.carriers import Carrier
-from vidstega.errors import CapacityError, InputError, UnsupportedError
-from vidstega.lab.model import Model, field, figure, parse
+from vidstega.errors import CapacityError, UnsupportedError
+from vidstega.lab.model import Model, field, figure, load_beside
 from vidstega.lab.schema import Stamp
 from vidstega.lab.stamp import now, stamp
 from vidstega.progress import Progress, Report
@@ -126,10 +126,4 @@ def _middle(done: Sequence[EmbedResult], name: str) -> float | None:
 
 def load_survival(folder: str | os.PathLike[str]) -> SurvivalFile | None:
     """What was measured; None if nothing was, InputError in one line if it is torn."""
-    path = Path(folder) / SURVIVAL
-    if not path.exists():
-        return None
-    try:
-        return parse(SurvivalFile, path.read_bytes(), str(path))
-    except InputError as error:
-        raise InputError(f"{error}; measure again with experiments/survival.py, or remove it") from None
+    return load_beside(SurvivalFile, Path(folder) / SURVIVAL, "experiments/survival.py")

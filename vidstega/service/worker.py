@@ -85,8 +85,13 @@ def extract(task: dict[str, Any], send: Send) -> dict[str, Any]:
     """Recover the payload; the result is a file in the job's folder."""
     folder = Path(task["folder"])
     cover, out = folder / COVER, folder / f"payload-{task['attempt']}"
-    how: dict[str, Any] = {"key": _key(folder), "out": out, "overwrite": True, "progress": _Reporter(send)}
-    how["method"] = task["method"]
+    how: dict[str, Any] = {
+        "key": _key(folder),
+        "method": task["method"],
+        "out": out,
+        "overwrite": True,
+        "progress": _Reporter(send),
+    }
     with _named(folder), _engine(task["scheduler"]) as n_jobs:
         result = engine.extract(cover, n_jobs=n_jobs, **how)
     text = _is_text(out)

@@ -18,7 +18,6 @@ from vidstega.results import Estimate
 from vidstega.seal import Key, Sealed
 from vidstega.seal.short import TAG_BYTES
 
-_NUMBA_BYTES = 120 * memory.MIB
 _HELD_FRAMES = 116
 """Of an x264 encoder at medium, looking ahead, with its references; and of the decoder before it."""
 _BYTES_A_PIXEL = 0.12
@@ -158,7 +157,7 @@ def _all_frames(scan: Scan) -> Promise:
 
 
 def _memory(scan: Scan, workers: int, held: int) -> int:
-    fixed = memory.SCRYPT_BYTES + _NUMBA_BYTES
+    fixed = memory.SCRYPT_BYTES + memory.NUMBA_BYTES + memory.WORKER_BYTES
     return memory.total(scan, fixed + workers * (memory.WORKER_BYTES + held))
 
 

@@ -219,10 +219,13 @@ class _Bits:
         needed = 8 * class_bytes(self._likely()[0]) if self._code is None else self._code.k
         return self.bits / needed
 
+    def _is_enough(self, index: int) -> bool:
+        """Whether a message of this size class can be known from what came through."""
+        return 8 * class_bytes(index) <= self.bits
+
     def _likely(self) -> list[int]:
-        """Size classes, the likeliest first: those that so much information is enough for before others."""
-        enough = [8 * class_bytes(index) <= self.bits for index in range(CLASSES)]
-        return sorted(range(CLASSES), key=lambda index: (not enough[index], -self._classes[index]))
+        """Size classes, the likeliest first; those that too little came through for are last."""
+        return sorted(range(CLASSES), key=lambda index: (not self._is_enough(index), -self._classes[index]))
 
     @property
     def cosine(self) -> float:
@@ -286,10 +289,7 @@ class _Bits:
             return self._try(self._code, self._sums)
         likely = self._likely()[: _MOST_CLASSES if final else 2]
         for index in likely:
-            if (
-                8 * class_bytes(index) <= self.bits
-                and self._classes[index] > self._classes[likely[0]] - _DOUBT
-            ):
+            if self._is_enough(index) and self._classes[index] > self._classes[likely[0]] - _DOUBT:
                 code = code_for(class_bytes(index))
                 message = self._try(code, _gathered(code, self._waiting))
                 if message is not None:

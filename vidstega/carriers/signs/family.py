@@ -110,7 +110,7 @@ class InSigns(Carrier):
 
     def standing_bytes(self, scan: Scan) -> int:
         """See `Carrier.standing_bytes`."""
-        return 0 if obstacle_of(scan) else _NUMBA_BYTES + _SIGNS_BYTES
+        return 0 if obstacle_of(scan) else memory.NUMBA_BYTES + _SIGNS_BYTES
 
     def estimate(self, scan: Scan, plan: SignsPlan, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
         """See `Carrier.estimate`."""
@@ -133,14 +133,15 @@ class InSigns(Carrier):
 
 _READ_ANYWAY = 1 << 20
 """Bytes that a payload may have to be told how many would fit."""
-_NUMBA_BYTES = 110 * memory.MIB
 _SIGNS_BYTES = 40 * memory.MIB
 """What is held of the signs in use, and the paths of a trellis of 2^18 of them."""
 
 
 def _memory(scan: Scan, frames: int) -> int:
     held = (4 + frames) * scan.size[0] * scan.size[1] * 3 // 2 if frames else 0
-    return memory.total(scan, memory.SCRYPT_BYTES + memory.WORKER_BYTES + _NUMBA_BYTES + _SIGNS_BYTES + held)
+    return memory.total(
+        scan, memory.SCRYPT_BYTES + memory.WORKER_BYTES + memory.NUMBA_BYTES + _SIGNS_BYTES + held
+    )
 
 
 def _check(scan: Scan) -> None:

@@ -32,9 +32,11 @@ _ALL = (
     # vidstega: only the frames needed are replaced, everything else is copied
     vidstega_arm("splice", {"color": "#009E73", "marker": "P"}, method="lsb", spread="fewest"),
     # vidstega: the file is copied, some of its bits are changed in place
-    vidstega_arm("signs", {"color": "#000000", "marker": "X"}, method="signs", spread="fewest"),
+    vidstega_arm("signs", {"color": "#000000", "marker": "X"}, short=True, method="signs"),
     # vidstega: coded anew with losses, so that the message survives an upload
-    vidstega_arm("robust", {"color": "#999999", "marker": "h", "linestyle": ":"}, method="robust"),
+    vidstega_arm(
+        "robust", {"color": "#999999", "marker": "h", "linestyle": ":"}, short=True, method="robust"
+    ),
     # decode and code again losslessly with the codec, segments and thread of `whole`
     FLOOR,
     # copy every packet: no tool that writes a video can be faster
@@ -44,5 +46,7 @@ _ALL = (
 ARMS: Mapping[str, Arm] = {arm.name: arm for arm in _ALL}
 """In the order of the report."""
 
+USUAL = tuple(arm.name for arm in _ALL if not arm.short)
+"""What a matrix runs that names none."""
 LIMITS = tuple(arm.name for arm in _ALL if arm.kind == "limit")
 OURS = tuple(arm.name for arm in _ALL if arm.kind == "vidstega")

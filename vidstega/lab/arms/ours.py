@@ -11,7 +11,7 @@ from vidstega.errors import CapacityError, UnsupportedError
 from vidstega.lab.arms.base import Arm, Did, Job, Planes, same_payload
 
 
-def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", **how: Any) -> Arm:
+def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", short: bool = False, **how: Any) -> Arm:
     """An arm that calls `vidstega.embed` with `how`, such as ``method="lsb", spread="all"``."""
 
     def hide(job: Job) -> Did:
@@ -38,7 +38,7 @@ def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", **how: Any
         assert isinstance(payload, bytes)
         return same_payload(job, payload)
 
-    return Arm(name, "vidstega", look, hide, read, needs, luma_frames, alone)
+    return Arm(name, "vidstega", look, hide, read, needs, luma_frames, alone, short)
 
 
 def estimate(job: Job, payload_bytes: int, **how: Any) -> tuple[float, float]:

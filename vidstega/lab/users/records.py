@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from vidstega.errors import InputError
-from vidstega.lab.model import Model, field, figure, parse
+from vidstega.lab.model import Model, field, figure, load_beside
 from vidstega.lab.schema import Stamp
 
 SCHEMA = "vidstega.users/2"
@@ -205,10 +204,4 @@ def need(users: int, cost: Cost, within_s: float = LIMIT_S) -> Need:
 
 def load_users(folder: str | os.PathLike[str]) -> UsersFile | None:
     """What was measured of users at once; None if nothing was, InputError in one line if it is torn."""
-    path = Path(folder) / USERS
-    if not path.exists():
-        return None
-    try:
-        return parse(UsersFile, path.read_bytes(), str(path))
-    except InputError as error:
-        raise InputError(f"{error}; measure again with experiments/users.py, or remove it") from None
+    return load_beside(UsersFile, Path(folder) / USERS, "experiments/users.py")
