@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vidstega.carriers.robust import read
 from vidstega.carriers.robust.choose import Heard, choose, fits
 from vidstega.carriers.robust.grid import Grid, Picture, active_picture
 from vidstega.carriers.robust.keyed import places, slot_key
@@ -194,6 +195,20 @@ def test_a_message_that_begins_late_is_found_only_by_a_deep_reader(cover, stego)
 def test_a_picture_too_small_for_any_cell_is_refused():
     with pytest.raises(ParameterError, match="too small"):
         Reader(KEYS, grids([Picture(16, 16)]))
+
+
+def test_no_size_is_tried_that_too_little_came_through_for(stego, monkeypatch):
+    """Guesses of a large message took minutes, and kept the small one from being tried."""
+    noise, tried = np.random.default_rng(1), []
+    decoded = read.code_for
+    monkeypatch.setattr(read, "code_for", lambda size: tried.append(size) or decoded(size))
+    noisy = [
+        (np.clip(plane + noise.normal(0, 80, plane.shape).round(), 0, 255).astype(np.uint8), *times)
+        for plane, *times in stego
+    ]
+    found = reading(noisy)
+    assert found.lock is not None and tried
+    assert 8 * max(tried) <= found.bits
 
 
 def test_it_survives_scaling_to_half_its_size(stego):
