@@ -91,7 +91,8 @@ def test_light_adds_three_percent_of_the_range_and_of_contrast(clip, tmp_path):
     )
     slope, _ = np.polyfit(x, y, 1)
     assert slope == pytest.approx(1.03, abs=0.01)
-    assert (y - x).mean() == pytest.approx(0.03 * 255, abs=1.0)
+    middle, span = (16 + 235) / 2, 235 - 16
+    assert (y - x).mean() == pytest.approx(0.03 * span + 0.03 * (x.mean() - middle), abs=0.3)
 
 
 def test_trim_starts_later(clip, tmp_path):

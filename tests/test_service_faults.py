@@ -41,7 +41,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="session")
 def slow_cover(covers: Path) -> Path:
     """Takes a second or two with spread="all", so that there is time to do something to its job."""
-    return make_cover(covers / "slow.mp4", width=960, height=540, frames=90, preset="ultrafast")
+    return make_cover(covers / "slow.mp4", width=960, height=540, frames=180, preset="ultrafast")
 
 
 @contextmanager
@@ -344,12 +344,20 @@ def running_pids_of(server: Server) -> Callable[[], list[int]]:
     return lambda: running_pids(server)
 
 
+def kill_in_the_middle(server: Server, state: Callable[[], dict[str, Any]]) -> None:
+    """Kill the one running job, which is stopped first, so that it does not end before it is looked at."""
+    (pid,) = until(running_pids_of(server), bool)
+    until(state, lambda now: now["progress"] > 0)
+    os.kill(pid, signal.SIGSTOP)
+    now = state()
+    os.kill(pid, signal.SIGKILL)
+    assert now["state"] == "running", now
+
+
 def test_a_killed_worker_costs_a_try(plain: tuple[Server, httpx.Client, Path], slow_cover: Path) -> None:
     server, client, jobs = plain
     job = embed(client, slow_cover, spread="all").json()
-    until(lambda: client.get(f"/jobs/{job['id']}").json(), lambda now: now["progress"] > 0.1)
-    (pid,) = running_pids(server)
-    os.kill(pid, signal.SIGKILL)
+    kill_in_the_middle(server, lambda: client.get(f"/jobs/{job['id']}").json())
     job = finished(client, job["id"])
     assert job["state"] == "done"
     assert [path.name for path in (jobs / job["id"]).iterdir()] == ["stego-2.mp4"]
