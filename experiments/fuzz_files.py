@@ -29,6 +29,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,11 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 import vidstega
 from vidstega.errors import InputError, OutputError, PayloadError, VerificationError, VidstegaError
+from vidstega.media.census import is_doubtful, take_census
 from vidstega.media.decode import frame_digest
-from vidstega.media.open import best_video
+from vidstega.media.open import best_video, solid
 from vidstega.media.scan import scan
+from vidstega.progress import Progress
 from vidstega.seal import keys
 
 KEY, HIDDEN = "correct horse", bytes(range(256)) * 2
@@ -276,22 +279,35 @@ def verified(path: Path, stego: Path) -> str:
 def sound_frames(path: Path) -> dict[int, int]:
     """Digests of frames by their index, but for those from a damaged one to the next key frame.
 
-    What decoders make of damage depends on what is near it, and in several threads on chance.
+    What decoders make of damage depends on what is near it, in several threads on chance, and for some on
+    what memory held before: what two decoders beside each other do not agree on is left out.
     """
-    ranks, digests, damaged = {pts: index for index, pts in enumerate(scan(path).pts.tolist())}, {}, False
+    once, again = (list(sound) for sound in zip(*zip_longest(decoded(path), decoded(path)), strict=True))
+    return dict(one for one in once if one is not None and one in again)
+
+
+def decoded(path: Path) -> Iterator[tuple[int, int]]:
+    """Index and digest of each frame that seems sound, in the order of the file."""
+    found = scan(path)
+    if is_doubtful(found):
+        found = take_census(found, Progress(False))
+    shown = np.flatnonzero(found.shown)
+    order = shown[np.argsort(found.packets["pts"][shown], kind="stable")].tolist()
+    ranks, damaged = {ordinal: index for index, ordinal in enumerate(order)}, False
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = best_video(container)
         stream.codec_context.thread_count = 1
-        for packet in container.demux(stream):
+        for ordinal, packet in enumerate(chain(solid(container, stream), [None])):
+            if packet is not None:
+                packet.pts, packet.dts = ordinal, None
             try:
-                frames = packet.decode()
+                frames = stream.codec_context.decode(packet)
             except av.FFmpegError:
                 frames, damaged = [], True
             for frame in frames:
                 damaged = frame.is_corrupt or (damaged and not frame.key_frame)
                 if not damaged and frame.pts in ranks:
-                    digests[ranks[frame.pts]] = frame_digest(frame)
-    return digests
+                    yield ranks[frame.pts], frame_digest(frame)
 
 
 def child(folder: Path, memory: int) -> None:

@@ -53,6 +53,7 @@ def nothing_stays(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def forget_plug_ins() -> None:
     carriers._plugged_in.cache_clear()
     methods._plugged_in.cache_clear()
+    methods._entry_points.cache_clear()
 
 
 @pytest.fixture

@@ -11,13 +11,14 @@ from typing import overload
 from vidstega import carriers, files, payloads
 from vidstega.attempts import Order, by_the_first_able, most_bytes
 from vidstega.carriers import AUTO
-from vidstega.carriers.base import Spread, Wish, check_spread
+from vidstega.carriers.base import Carrier, Found, Spread, Wish, check_spread
 from vidstega.clock import Clock
-from vidstega.errors import OutputError, ParameterError, VerificationError
+from vidstega.errors import InputError, OutputError, ParameterError, VerificationError
 from vidstega.media import compare, kept
 from vidstega.media.census import is_doubtful, take_census
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
+from vidstega.media.source import Scan
 from vidstega.payloads import Payload
 from vidstega.pool import Pool, Work
 from vidstega.progress import Progress, Report
@@ -219,7 +220,7 @@ def verify(
         unsealer = drained(folder / "sealed", found)
     compared = ["times", "other streams", "payload", *(["copied packets"] if copied else [])]
     if full:
-        compare.compare_frames(before, after, promise, report)
+        before = _every_frame(carrier, before, after, found, report)
         compared.append("every frame")
     return Verification(
         method=found.method,
@@ -231,3 +232,17 @@ def verify(
         compared=tuple(compared),
         notes=(*before.notes, *notes),
     )
+
+
+def _every_frame(carrier: Carrier, before: Scan, after: Scan, found: Found, report: Progress) -> Scan:
+    """Compare all frames; gives the cover, whose packet table decoding may have shown to be wrong."""
+    _, promise = carrier.promise(before, after, found)
+    try:
+        compare.compare_frames(before, after, promise, report)
+    except (InputError, VerificationError):
+        if promise.packets is not None or before.source.as_decoded:
+            raise
+        before = take_census(before, report)
+        _, promise = carrier.promise(before, after, found)
+        compare.compare_frames(before, after, promise, report)
+    return before

@@ -1,6 +1,7 @@
 """Tasks by joblib: in order, with another try for what a killed worker had in hand.
 
-The only module of the core that imports joblib. Tasks take paths and numbers and return small records, so
+The only module of the core that imports joblib, and not before it is asked for more than one worker: that
+takes a while. Tasks take paths and numbers and return small records, so
 threads, processes and clusters run them alike; what comes out does not depend on who did it.
 """
 
@@ -8,16 +9,13 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import PicklingError
 from typing import Any
-
-import joblib
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-from joblib.parallel import LokyBackend, MultiprocessingBackend
 
 from vidstega.errors import OutputError, ParameterError
 from vidstega.progress import Progress
@@ -51,18 +49,30 @@ class Pool:
     @property
     def workers(self) -> int:
         """How many there are now."""
-        return 1 if self._childless else int(joblib.effective_n_jobs(self._n_jobs))
+        if self._by_itself or self._childless:
+            return 1
+        import joblib
+
+        return int(joblib.effective_n_jobs(self._n_jobs))
 
     @property
     def alone(self) -> bool:
         """Whether this process is the only worker; never so if joblib was told of processes or a cluster."""
-        return self._childless or (_shares_memory(_backend()) and self.workers == 1)
+        return self._by_itself or self._childless or (_shares_memory(_backend()) and self.workers == 1)
+
+    @property
+    def _by_itself(self) -> bool:
+        """Whether one worker is asked for, and joblib, which could know better, is not even imported."""
+        return self._n_jobs == 1 and "joblib" not in sys.modules
 
     @property
     def _childless(self) -> bool:
         """Whether joblib was told of processes, of which a daemonic process can have none."""
-        daemonic = multiprocessing.current_process().daemon
-        return daemonic and isinstance(_backend(), LokyBackend | MultiprocessingBackend)
+        if not multiprocessing.current_process().daemon:
+            return False
+        from joblib.parallel import LokyBackend, MultiprocessingBackend
+
+        return isinstance(_backend(), LokyBackend | MultiprocessingBackend)
 
     def in_order(self, calls: Sequence[Call]) -> Iterator[Any]:
         """Results of the calls, in their order, as they come.
@@ -87,7 +97,7 @@ class Pool:
                 raise ParameterError(
                     f"the method cannot be sent to worker processes ({error}); define it in a module"
                 ) from None
-            except (TerminatedWorkerError, BrokenProcessPool):
+            except BrokenProcessPool:  # what loky raises is one, too
                 if attempt == _RETRIES:
                     raise OutputError(
                         f"workers were killed {_RETRIES + 1} times; is there enough memory for "
@@ -99,8 +109,10 @@ class Pool:
                 raise OutputError("the cluster's workers were killed; have they enough memory?") from None
 
     def _run(self, calls: Sequence[Call]) -> Iterator[Any]:
-        if self._childless:
+        if self._by_itself or self._childless:
             return (_fresh(*call) for call in calls)
+        import joblib
+
         # a cluster may have few workers now and many soon: it is told of all tasks at once
         pool = joblib.Parallel(n_jobs=self._n_jobs, pre_dispatch="all", **_kind_of_workers())
         return iter(pool(joblib.delayed(_fresh)(*call) for call in calls))
@@ -121,11 +133,15 @@ class Work:
 
 def _backend() -> Any:
     """What joblib was told of."""
+    import joblib
+
     return joblib.parallel.get_active_backend(prefer="threads")[0]
 
 
 def _kind_of_workers() -> dict[str, Any]:
     """Arguments of `joblib.Parallel` for what it was told of, and threads by default."""
+    from joblib.parallel import MultiprocessingBackend
+
     backend = _backend()
     if isinstance(backend, MultiprocessingBackend):  # waits for ever for a worker that was killed
         return {"backend": "loky", "return_as": "generator"}
@@ -139,6 +155,8 @@ def _shares_memory(backend: Any) -> bool:
 
 def cores() -> int:
     """How many cores this machine gives us."""
+    import joblib
+
     return int(joblib.cpu_count())
 
 

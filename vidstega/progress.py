@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
-
-from tqdm.auto import tqdm
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, TypeVar
 
 Report = Callable[[str, int, int], None]
 """Called with the stage's name, what is done of it and what there is in all."""
@@ -25,16 +23,25 @@ class Progress:
     def stage(self, name: str, total: int, unit: str = "frame") -> Iterator[Callable[[int], None]]:
         """Give a function that is called with how much more is done."""
         done = 0
-        with tqdm(total=total, desc=name, unit=unit, disable=self._disable, leave=False) as bar:
+        with self._bar(total=total, desc=name, unit=unit, leave=False) as bar:
 
             def advance(more: int) -> None:
                 nonlocal done
                 done += more
-                bar.update(more)
+                if bar is not None:
+                    bar.update(more)
                 if self._report is not None:
                     self._report(name, min(done, total), total)
 
             yield advance
+
+    def _bar(self, **options: Any) -> AbstractContextManager[Any]:
+        if self._disable:
+            return nullcontext()
+        from tqdm.auto import tqdm  # takes a while to import, which is spared where nobody looks
+
+        bar: AbstractContextManager[Any] = tqdm(disable=self._disable, **options)
+        return bar
 
     def over(self, items: Iterable[T], name: str, total: int) -> Iterator[T]:
         """The items, each counted when it is asked for."""

@@ -114,6 +114,8 @@ def _luma(scan: Scan, ordinal: int) -> Luma:
         pts = packets["pts"][-1:]
     else:
         pts = packets["pts"][scan.shown[ordinal:]][:1] if ordinal else scan.pts[:1]
+    if not len(pts):
+        raise PayloadError  # nothing is shown from here on
     try:
         frames = decode_span(scan.source, first, packets, pts, alone=raw)
         frame = next(frames)
