@@ -13,7 +13,7 @@ from conftest import requires_ffmpeg
 from streams import assert_same_but, blocks, coded, matroska, mpeg2_fields, straight, times_s
 
 import vidstega
-from vidstega.errors import CapacityError
+from vidstega.errors import CapacityError, InputError, PayloadError
 from vidstega.media.census import is_doubtful
 from vidstega.media.scan import scan
 from vidstega.media.times import told_apart
@@ -147,6 +147,24 @@ def test_an_edit_list_before_a_sync_sample(tmp_path: Path) -> None:
     cover = tmp_path / "cover.mp4"
     cover.write_bytes(data)
     assert carried(cover, tmp_path / "stego.mp4").frames == len(straight(cover))
+
+
+def test_an_edit_list_that_shows_nothing_is_one_error(tmp_path: Path) -> None:
+    cover = coded(tmp_path / "cover.mp4", "libx264", 30, g="30", bf="2")
+    data = bytearray(cover.read_bytes())
+    edits = data.find(b"elst")
+    data[edits + 16 : edits + 20] = (1 << 30).to_bytes(4, "big")  # begins long after the last sample
+    cover.write_bytes(data)
+    with pytest.raises(PayloadError):
+        vidstega.extract(cover, key="k")
+    with pytest.raises(InputError, match="no frame"):
+        vidstega.embed(cover, tmp_path / "stego.mp4", PAYLOAD, key="k", method="lsb")
+
+
+def test_times_of_decoding_in_the_place_of_those_of_display(tmp_path: Path) -> None:
+    cover = coded(tmp_path / "cover.mp4", "libx264", 30, g="30", bf="2")
+    cover.write_bytes(cover.read_bytes().replace(b"ctts", b"free").replace(b"edts", b"free"))
+    assert carried(cover, tmp_path / "stego.mkv").frames == len(straight(cover)) == 30
 
 
 def test_a_frame_that_is_too_small_is_said_to_be(tmp_path: Path) -> None:
