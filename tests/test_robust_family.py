@@ -82,8 +82,9 @@ def test_a_clean_video_gives_the_one_error(cover: Path) -> None:
 
 def test_a_label_is_part_of_the_key(cover: Path, tmp_path: Path) -> None:
     how = Robust(psnr_db=43, preset="veryfast", label="holiday")
-    vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key="k", method=how, progress=False)
+    done = vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key="k", method=how, progress=False)
     assert vidstega.extract(tmp_path / "s.mp4", key="k", method=Robust(label="holiday")) == MESSAGE
+    assert 1 < done.measured["margin"] < 20  # of the file written, in the channel that is the default
     with pytest.raises(PayloadError):
         vidstega.extract(tmp_path / "s.mp4", key="k", method="robust")
 

@@ -31,7 +31,8 @@ class Robust(Carrier):
 
     Parameters
     ----------
-    survive : name of a channel (see `vidstega.channels`) that the message has to come through with a margin
+    survive : name of a channel (see `vidstega.channels`) that the message has to come through with a
+        margin; after writing it is tried, and the margin is ``result.measured["margin"]``: 1 is the end
     psnr_db : luma PSNR of the embedding, 40 (loud) to 60, instead of trying what `survive` takes; a change
         of contrast is looked for at 45, 48, 51, 53 and 55.6 only, as `survive` takes
     crf, preset : of the x264 encoder that codes all frames anew

@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from vidstega import channels
-from vidstega.carriers.base import Written
+from vidstega.carriers.base import Failure, Written
 from vidstega.carriers.robust.choose import Heard, choose
 from vidstega.carriers.robust.grid import Picture, active_picture
 from vidstega.carriers.robust.levels import Level, level_for, rooms, step_of, strength_for
@@ -21,7 +21,7 @@ from vidstega.carriers.robust.slots import owner
 from vidstega.carriers.robust.write import Levels, Message, Segment
 from vidstega.clock import Clock
 from vidstega.coding.ira import class_bytes, class_for
-from vidstega.errors import UnsupportedError
+from vidstega.errors import UnsupportedError, VerificationError
 from vidstega.media.coders import Encoding
 from vidstega.media.decode import check_format, decode_span, planes
 from vidstega.media.encode import code_frames
@@ -143,10 +143,10 @@ def write(how: Any, scan: Scan, plan: Any, sealed: Sealed, target: Path, work: W
     times, mark = Timeline.of(scan), _mark(how.label, scan, sealed)
     measured: dict[str, float] = {}
     clock = Clock()
+    trial = _Trial(scan, times, mark, plan.recipe, channels.named(how.survive), work.folder)
     if how.psnr_db is not None:
         strength = strength_for(how.psnr_db)
     else:
-        trial = _Trial(scan, times, mark, plan.recipe, channels.named(how.survive), work)
         with clock.stage("plan"):
             choice = choose(len(mark.sealed), times.duration_s, trial.hear, channel=how.survive)
         strength, last = choice.strength_db, choice.trials[-1]
@@ -154,7 +154,19 @@ def write(how: Any, scan: Scan, plan: Any, sealed: Sealed, target: Path, work: W
     pieces = list(_pieces(scan, times, mark, strength))
     done = rewrite(scan, target, pieces, plan.recipe, replace(work, digest=False))
     clock.add(done.seconds)
+    if work.digest:
+        with clock.stage("verify"):
+            measured["margin"] = round(trial.margin(target), 2)
+        if how.psnr_db is None and measured["margin"] < 1:
+            raise Failure(_too_little(how.survive, measured["margin"]), plan.mode)
     return Written(done.left_out, seconds=clock.seconds, measured={"strength_db": strength, **measured})
+
+
+def _too_little(channel: str, margin: float) -> VerificationError:
+    return VerificationError(
+        f"of what was written too little comes through {channel} (a margin of {margin:.2f}); take a shorter "
+        "message, a longer video, a milder channel, or psnr_db=48 (it may show on calm areas)"
+    )
 
 
 def read(scan: Scan, key: Key, label: str, *, deep: bool = False, whole: bool = False) -> Reading:
@@ -245,19 +257,27 @@ class _Trial:
     mark: Mark
     recipe: Encoding
     channel: channels.Channel
-    work: Work
+    folder: Path
 
     def hear(self, strength_db: float) -> Heard:
         """What comes through at a strength."""
-        folder = self.work.folder
-        stego, there = folder / f"trial-{strength_db}.mkv", folder / f"heard-{strength_db}.mkv"
-        changed = _Changed()
+        stego, changed = self.folder / f"trial-{strength_db}.mkv", _Changed()
         code_frames(self.scan.source, self.recipe.lossless, self._frames(strength_db, changed), stego)
-        self.channel.run(stego, there)
-        heard = self._read(there)
+        bits_s = self._bits_s(stego)
         stego.unlink()
+        return Heard(bits_s, changed.psnr_db(self.scan.depth))
+
+    def margin(self, written: Path) -> float:
+        """Information that the channel leaves of a video that was written, over what the message needs."""
+        return self._bits_s(written) * self.times.duration_s / (8 * len(self.mark.sealed))
+
+    def _bits_s(self, stego: Path) -> float:
+        """Bits a second that are left of the first seconds of a video."""
+        there = self.folder / f"heard-{stego.stem}.mkv"
+        self.channel.run(stego, there, stop_s=1.2 * _TRIAL_S)
+        heard = self._read(there)
         there.unlink()
-        return Heard(heard.bits / max(heard.seen_s, 1e-3), changed.psnr_db(self.scan.depth))
+        return heard.bits / max(heard.seen_s, 1e-3)
 
     def _read(self, path: Path) -> Reading:
         scan = scan_file(path)
