@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from vidstega.channels import CHANNELS, Channel, named
+from vidstega.channels import CHANNELS, Channel, chosen, named
 from vidstega.errors import InputError, OutputError, ParameterError
 
 FFMPEG = shutil.which("ffmpeg")
@@ -110,6 +110,12 @@ def test_scaling_takes_the_shorter_side_and_never_enlarges(clip, tmp_path):
 def test_only_the_first_seconds_are_taken(clip, tmp_path):
     named("crf35").run(clip, tmp_path / "out.mkv", stop_s=0.5)
     assert len(frames(tmp_path / "out.mkv")) == 15
+
+
+def test_channels_are_chosen_by_one_name_by_several_or_all():
+    assert chosen("crf23") == [named("crf23")]
+    assert chosen(["half", "trim"]) == [named("half"), named("trim")]
+    assert chosen(None) == list(CHANNELS.values())
 
 
 def test_what_cannot_be_is_said_and_leaves_nothing(clip, tmp_path):

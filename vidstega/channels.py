@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
@@ -283,3 +283,10 @@ def named(name: str) -> Channel:
     if name not in CHANNELS:
         raise ParameterError(f"there is no channel {name!r}; there are {', '.join(CHANNELS)}")
     return CHANNELS[name]
+
+
+def chosen(names: str | Iterable[str] | None) -> list[Channel]:
+    """The channels of these names, or of one; all if that is None. ParameterError as for `named`."""
+    if names is None:
+        return list(CHANNELS.values())
+    return [named(name) for name in ([names] if isinstance(names, str) else names)]

@@ -51,7 +51,7 @@ def survive(
     *,
     key: str | bytes,
     method: How | None = None,
-    through: Sequence[str] | None = None,
+    through: str | Sequence[str] | None = None,
     progress: bool | Report | None = None,
 ) -> Survival:
     """Send a stego through channels and try to read it after each.
@@ -67,7 +67,7 @@ def survive(
     PayloadError
         If nothing can be read before any channel.
     """
-    tried = [channels.named(name) for name in (channels.CHANNELS if through is None else through)]
+    tried = channels.chosen(through)
     source = files.video_at(stego)
     payload, rows = extract(source, key=key, method=method, progress=False), []
     with files.private_folder(None) as folder:

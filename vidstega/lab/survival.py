@@ -64,7 +64,7 @@ def measure_survival(
     cover: str | os.PathLike[str],
     ways: Sequence[tuple[str | Carrier, int]],
     *,
-    through: Sequence[str] | None = None,
+    through: str | Sequence[str] | None = None,
     keys: int = 1,
     progress: bool | Report | None = None,
 ) -> SurvivalFile:
@@ -77,7 +77,7 @@ def measure_survival(
     through : names of channels, all by default
     keys : how often each way is tried, each time with another key and message
     """
-    names = list(channels.CHANNELS if through is None else through)
+    names = [channel.name for channel in channels.chosen(through)]
     info = vidstega.probe(cover)
     rows: list[Survived] = []
     for how, size in Progress(progress).over(ways, "survive", len(ways)):
