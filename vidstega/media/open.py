@@ -127,7 +127,8 @@ def only(container: InputContainer, index: int) -> None:
 
 
 def solid(container: InputContainer, stream: Any) -> Iterator[Packet[Any]]:
-    return (packet for packet in container.demux(stream) if packet.size)
+    """Packets of a stream that hold anything."""
+    return (packet for packet in packets_of(container, stream) if packet.size)
 
 
 class Heard:
