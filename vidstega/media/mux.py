@@ -24,7 +24,7 @@ from vidstega.errors import OutputError, ParameterError, UnsupportedError
 from vidstega.media.coders import Coded, Encoding, Recipe
 from vidstega.media.likeness import ISO
 from vidstega.media.mend import mend
-from vidstega.media.open import Heard, is_cover_art, packets_of, reading
+from vidstega.media.open import Heard, is_cover_art, packets_of, reading, solid
 from vidstega.media.scan import headers_tell
 from vidstega.media.source import KEY, NO_TIME, Scan
 from vidstega.media.times import continued
@@ -203,7 +203,9 @@ def _streams(
 
 def _attach(output: OutputContainer, path: Path, index: int) -> None:
     with reading(path, skip_frame="all") as source:
-        picture = next(packet for packet in source.demux(source.streams[index]) if packet.size)
+        picture = next(solid(source, source.streams[index]), None)
+        if picture is None:
+            return
         kind = {"mjpeg": "jpeg"}.get(codec := source.streams[index].codec_context.name, codec)
         output.add_attachment(f"cover.{kind}", f"image/{kind}", bytes(picture))
 
