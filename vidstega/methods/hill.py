@@ -43,8 +43,10 @@ if TYPE_CHECKING:
 
 ALPHA = 0.01
 """Bits per sample above which a message is noted as easier to notice."""
-WET = np.float32(1e13)
-"""Cost of a sample that should stay, above all that HILL gives; not infinite, so that every message fits."""
+COPIED = np.float32(1e6)
+"""What a cost is raised by where the neighbourhood is a copy of the frame before."""
+WET = np.float32(1e17)
+"""Cost of a sample that should stay, above all others; not infinite, so that every message fits."""
 
 _PART = stc.SEGMENT
 _CHOICE = 16  # samples for a bit of the message that may change, the cheapest; all would gain a hundredth
@@ -56,7 +58,7 @@ _REACH = 9  # rows and columns that a cost looks at on either side: 1 + 1 + 7
 class Hill:
     """Adaptive LSB matching in one plane, at half a bit per sample or less.
 
-    Embedding takes 4 bytes of scratch a sample and some 40 MiB; reading takes some 12 MiB, whatever the size.
+    Embedding takes some 8 bytes of scratch a sample and 40 MiB; reading takes 14 MiB, whatever the size.
 
     Examples
     --------
@@ -76,8 +78,9 @@ class Hill:
         spreads=("fewest", ALPHA, 0.1, "all"),
         alpha=ALPHA,
         kernels=("vidstega.coding.viterbi",),
+        looks_back=True,
         fixed_bytes=40 << 20,
-        sample_bytes=4,
+        sample_bytes=10,
     )
 
     def capacity(self, shape: tuple[int, int], depth: int) -> int:
@@ -86,8 +89,19 @@ class Hill:
         parts = _parts(area)
         return int(parts * int(stc.MOST_RATE * (area // parts)))
 
-    def embed(self, plane: Plane, data: NDArray[np.uint8], random: KeyedRandom, depth: int) -> None:
+    def embed(
+        self,
+        plane: Plane,
+        data: NDArray[np.uint8],
+        random: KeyedRandom,
+        depth: int,
+        before: Plane | None = None,
+    ) -> None:
         """Write `data` (packed bytes, shape (size,)) into `plane`, in place.
+
+        Samples whose neighbourhood of 5x5 is the same in `before`, the same rows of the frame before as the
+        cover has them, are next to never changed: lossily coded video copies blocks, and a single sample
+        that differs stands out there.
 
         Raises
         ------
@@ -101,13 +115,13 @@ class Hill:
             return
         top, bits = 2**depth - 1, np.unpackbits(data)
         samples, padding = flat(plane)
-        prices = _prices(plane, top).ravel()
+        prices = _prices(plane, top, before).ravel()
         for share, at in _order(plane.shape, len(bits), random.positions):
             price = prices[at]
             at += at // plane.shape[1] * padding
-            before = (samples[at] & 1).astype(np.uint8)
-            after = _changed(before, price, bits[share])
-            which = np.flatnonzero(before != after)
+            carriers = (samples[at] & 1).astype(np.uint8, copy=False)
+            after = _changed(carriers, price, bits[share])
+            which = np.flatnonzero(after != carriers)
             at = at[which]
             down = np.unpackbits(random.signs.bytes(-(-len(which) // 8)))[: len(which)]
             samples[at] = matched(samples[at], after[which], down, top)
@@ -179,11 +193,21 @@ def _changed(bits: NDArray[np.uint8], price: NDArray[np.float32], message: NDArr
     return stc.embed(bits, price, message)
 
 
-def _prices(plane: Plane, top: int) -> NDArray[np.float32]:
-    """HILL costs, and near-wet at the ends of the range, where there is but one way to go."""
+def _prices(plane: Plane, top: int, before: Plane | None) -> NDArray[np.float32]:
+    """HILL costs, much raised where blocks are copied and at the ends of the range, with one way to go."""
     prices = hill_costs(plane)
+    if before is not None:
+        prices[_copied(plane, before)] *= COPIED
     prices[(plane == 0) | (plane >= top)] = WET
     return prices
+
+
+def _copied(plane: Plane, before: Plane) -> NDArray[np.bool_]:
+    """Whether all of 5x5 samples, as far as they are in the plane, are as they were in the frame before."""
+    same = np.pad(plane == before, 2, constant_values=True)
+    for axis in (0, 1):
+        same = reduce(np.logical_and, (_part_of(same, i, 4 - i, axis) for i in range(5)))
+    return same
 
 
 def hill_costs(plane: Plane) -> NDArray[np.float32]:
@@ -238,6 +262,6 @@ def _sum(x: NDArray[np.float32], count: int, step: int, axis: int) -> NDArray[np
     return reduce(np.add, (_part_of(x, i * step, reach - i * step, axis) for i in range(count)))
 
 
-def _part_of(x: NDArray[np.float32], before: int, after: int, axis: int) -> NDArray[np.float32]:
-    part = slice(before, x.shape[axis] - after)
+def _part_of(x: NDArray[Any], ahead: int, behind: int, axis: int) -> NDArray[Any]:
+    part = slice(ahead, x.shape[axis] - behind)
     return x[part] if axis == 0 else x[:, part]
