@@ -113,9 +113,10 @@ def _frame_bytes(scan: Scan, bands: Bands, wish: Wish) -> int:
     """Bytes that a whole frame is filled with at the most: by the method's habit if all frames hold it so."""
     if not isinstance(wish.spread, str):
         return bands.most_bytes(wish.spread)
-    usual = bands.most_bytes(habits_of(bands.method).alpha)
-    enough = bands.run_bytes(usual, 0, len(scan.pts)) >= wish.stream_bytes
-    return usual if enough else bands.most_bytes()
+    usual, most = bands.most_bytes(habits_of(bands.method).alpha), bands.most_bytes()
+    if usual < most and bands.run_bytes(usual, 0, len(scan.pts)) >= wish.stream_bytes:
+        return usual
+    return most
 
 
 def room(scan: Scan, bands: Bands, spread: Spread) -> Room:
