@@ -315,6 +315,24 @@ def test_bytes_do_not_depend_on_workers_or_backend(
     assert made[0] == made[1] == made[2]
 
 
+def test_the_frame_before_is_the_covers_and_none_at_the_start_of_a_span(small: Path, tmp_path: Path) -> None:
+    seen: list[Plane | None] = []
+
+    class Watched(Hill):
+        name = "watched"
+
+        def embed(self, *plane_and_more: Any, before: Plane | None = None) -> None:
+            seen.append(None if before is None else before.copy())
+            super().embed(*plane_and_more, before=before)
+
+    vidstega.embed(small, tmp_path / "s.mp4", b"x" * 300, key="k", method=Watched(), spread="all")
+    lumas = [frame.luma for frame in vidstega.frames(small)]
+    starts = [number for number, before in enumerate(seen) if before is None]
+    assert len(seen) == 48 and len(starts) == 2 and starts[0] == 0
+    for number in set(range(48)) - set(starts):
+        assert np.array_equal(seen[number], lumas[number - 1])  # type: ignore[arg-type]
+
+
 def test_capacity_is_true_to_the_byte(small: Path, tmp_path: Path) -> None:
     rows = {row.spread: row for row in vidstega.capacity(small, method="hill").rows}
     assert list(rows) == ["fewest", 0.01, 0.1, "all"]
