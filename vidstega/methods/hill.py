@@ -58,7 +58,7 @@ _REACH = 9  # rows and columns that a cost looks at on either side: 1 + 1 + 7
 class Hill:
     """Adaptive LSB matching in one plane, at half a bit per sample or less.
 
-    Embedding takes some 8 bytes of scratch a sample and 40 MiB; reading takes 14 MiB, whatever the size.
+    Embedding takes some 9 bytes of scratch a sample and up to 40 MiB, reading 18 MiB whatever the size.
 
     Examples
     --------
