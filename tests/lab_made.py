@@ -12,7 +12,7 @@ from vidstega.lab.matrix import RESOLUTIONS, load_matrix, parse_payload
 from vidstega.lab.results import Results
 from vidstega.lab.schema import RESULTS, SCHEMA, STAGES, Experiment
 
-STUDY = tuple(arm for arm in ARMS if arm not in ("signs", "robust"))
+STUDY = tuple(arm for arm in ARMS if arm not in ("signs", "hill", "robust"))
 """Arms that hold every message."""
 SECONDS = {
     "current": 20.0,
@@ -22,6 +22,7 @@ SECONDS = {
     "whole+parallel": 4.0,
     "splice": 0.5,
     "signs": 0.4,
+    "hill": 60.0,
     "robust": 9.0,
     "floor": 4.0,
     "copy": 0.05,

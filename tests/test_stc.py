@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from vidstega.coding import stc
+from vidstega.coding import stc, viterbi
 from vidstega.errors import CapacityError, ParameterError
 
 
@@ -43,6 +43,20 @@ def test_the_change_is_the_cheapest_there_is(n: int, m: int) -> None:
     saying = [y for y in every if np.array_equal(stc.extract(y, m), message)]
     assert len(saying) == 2 ** (n - m)
     assert ours == pytest.approx(min(float(cost[y != cover].sum()) for y in saying), abs=1e-5)
+
+
+@pytest.mark.parametrize("stay", [0, 3, 6])
+def test_the_change_is_the_cheapest_beside_bits_that_must_stay(stay: int) -> None:
+    rng, n, m = np.random.default_rng(stay), 14, 4
+    cost = rng.random(n).astype(np.float32)
+    cost[rng.permutation(n)[:stay]] = np.inf
+    cover, message = bits(n, 13), bits(m, 14)
+    stego = stc.embed(cover, cost, message)
+    every = np.array(list(product((0, 1), repeat=n)), np.uint8)
+    prices = [cost[y != cover].sum() for y in every if np.array_equal(stc.extract(y, m), message)]
+    assert np.array_equal(stc.extract(stego, m), message)
+    assert cost[stego != cover].sum() == pytest.approx(min(prices), abs=1e-5)
+    assert viterbi.HEIGHT == stc.HEIGHT
 
 
 @pytest.mark.parametrize(("width", "least"), [(2, 4.1), (4, 5.2), (8, 6.2), (16, 7.1), (32, 7.9)])

@@ -92,7 +92,7 @@ def estimate(
     payload_bytes: int,
     *,
     method: How = AUTO,
-    spread: Spread = "fewest",
+    spread: Spread = "usual",
     n_jobs: int = 1,
     verify: bool = True,
 ) -> Estimate:

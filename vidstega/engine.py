@@ -39,7 +39,7 @@ def embed(
     *,
     key: str | bytes,
     method: How = AUTO,
-    spread: Spread = "fewest",
+    spread: Spread = "usual",
     compress: bool = True,
     n_jobs: int = 1,
     verify: bool | str = True,
@@ -56,7 +56,8 @@ def embed(
     key : passphrase, or bytes taken as they are
     method : name of a method, your own object (see `vidstega.methods.Method`), or "auto": the quietest that
         holds the payload
-    spread : "fewest" frames, "all" frames, or a number: at most so many bits per luma sample (alpha)
+    spread : "fewest" frames, "all" frames, or a number: at most so many bits per luma sample (alpha); "usual"
+        is what the method has, "all" for hill and "fewest" for the others
     compress : deflate what becomes smaller by it
     n_jobs : workers; which kind is joblib's business (``joblib.parallel_config``), threads by default
     verify : read the result back and compare before it appears; "full" compares every frame

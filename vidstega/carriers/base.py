@@ -60,7 +60,7 @@ class Wish:
     Parameters
     ----------
     stream_bytes : size of the sealed stream
-    spread : "fewest", "all" or an alpha in (0, 1]
+    spread : "usual", "fewest", "all" or an alpha in (0, 1]
     container : name of the output's container, as libav has it
     failures : what went wrong with plans for the same wish before
     short_bytes : size of the payload under a short seal, for families that use it; None if it is large
@@ -279,8 +279,8 @@ class Carrier(ABC):
 
 
 def check_spread(spread: Spread) -> Spread:
-    """ParameterError unless `spread` is "fewest", "all" or an alpha in (0, 1]."""
-    if isinstance(spread, str) and spread in ("fewest", "all"):
+    """ParameterError unless `spread` is "usual", "fewest", "all" or an alpha in (0, 1]."""
+    if isinstance(spread, str) and spread in ("usual", "fewest", "all"):
         return spread
     if isinstance(spread, int | float) and not isinstance(spread, bool) and 0 < spread <= 1:
         return float(spread)

@@ -71,9 +71,12 @@ def _add_embed(commands: Any) -> None:
     what.add_argument("--message", metavar="TEXT", help="text to hide; other users may see it in `ps`")
     able = f"{AUTO} (default: the quietest that holds it), or one of: {', '.join(carriers.names())}"
     parser.add_argument("--method", metavar="NAME", default=AUTO, help=able)
-    share = "as few frames as it needs (default), all frames, or so many bits per luma sample at the most"
+    share = (
+        "as few frames as it needs, all frames, or so many bits per luma sample at the most "
+        "(default: all with --method hill, or else fewest)"
+    )
     choices = "fewest|all|ALPHA"
-    parser.add_argument("--spread", type=_spread, metavar=choices, default="fewest", help=share)
+    parser.add_argument("--spread", type=_spread, metavar=choices, default="usual", help=share)
     survive = "with --method robust: the channel that the message has to come through (default: 480p)"
     parser.add_argument("--survive", metavar="CHANNEL", help=survive)
     psnr = "with --method robust: decibels of the embedding, 40 to 60, instead of trying what it takes"

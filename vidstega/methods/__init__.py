@@ -1,9 +1,10 @@
 """Embedding methods: one short file each, found by name.
 
 A method works on one plane at a time. Streaming, parallelism, sealing, splicing and verification are
-others' business; a method only says how many bits a plane takes and how they get in and out. One from another
-package is found by the entry point group ``vidstega.methods`` (a `Method`, or something that makes one when
-called), or is added by `register`.
+others' business; a method only says how many bits a plane takes and how they get in and out, and may say
+more of itself in an attribute `habits` (see `vidstega.methods.habits`). One from another package is found by
+the entry point group ``vidstega.methods`` (a `Method`, or something that makes one when called), or is added
+by `register`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.errors import ParameterError
+from vidstega.methods.hill import Hill
 from vidstega.methods.lsb import LSB
 from vidstega.seal.keystream import KeyedRandom
 
@@ -89,7 +91,8 @@ def checked(method: Any) -> Method:
 
 
 def _all() -> dict[str, Method]:
-    return {"lsb": LSB()} | _plugged_in() | _ADDED
+    shipped: dict[str, Method] = {"hill": Hill(), "lsb": LSB()}
+    return shipped | _plugged_in() | _ADDED
 
 
 @lru_cache

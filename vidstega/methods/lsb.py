@@ -29,10 +29,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from vidstega.errors import CapacityError, ParameterError
+from vidstega.errors import CapacityError
+from vidstega.methods.planes import flat, matched
 from vidstega.seal.keystream import KeyedRandom, KeyStream
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class LSB:
         for start, stop, samples, at in _carriers(plane, 8 * len(data), random.positions):
             bits = np.unpackbits(data[start // 8 : stop // 8])
             down = np.unpackbits(random.signs.bytes((stop - start) // 8))
-            samples[at] = _matched(samples[at], bits, down, 2**depth - 1)
+            samples[at] = matched(samples[at], bits, down, 2**depth - 1)
 
     def extract(self, plane: Plane, size: int, random: KeyedRandom, depth: int) -> NDArray[np.uint8]:
         """Read `size` bytes back from `plane` with an equal `random`; raises as `embed` does."""
@@ -87,25 +87,6 @@ class LSB:
         for start, stop, samples, at in _carriers(plane, 8 * size, random.positions):
             data[start // 8 : stop // 8] = np.packbits((samples[at] & 1).astype(np.uint8, copy=False))
         return data
-
-
-def _matched(x: Plane, bits: NDArray[Any], down: NDArray[Any], top: int) -> Plane:
-    """The samples nearest to `x` whose lowest bits are `bits`; a tie goes up, or down where `down` is 1.
-
-    The answer is the first sample with the right bit in x .. x + 1, or in x - 1 .. x where `down`, so
-    moving the lower end of that pair back into range is all that saturation takes. Overwrites `bits`
-    and `down`.
-    """
-    bits = bits.reshape(x.shape).astype(x.dtype, copy=False)
-    low = down.reshape(x.shape).astype(x.dtype, copy=False)
-    np.minimum(low, x, out=low)  # at 0 there is no way down
-    np.subtract(x, low, out=low)
-    bits += top - 1  # even, so the lowest bit stays
-    np.minimum(low, bits, out=low)  # at the top there is no way up from top to top + 1
-    bits ^= low
-    bits &= 1
-    bits += low
-    return bits
 
 
 def _carriers(plane: Plane, n: int, positions: KeyStream) -> Iterator[tuple[int, int, Plane, Any]]:
@@ -121,7 +102,7 @@ def _carriers(plane: Plane, n: int, positions: KeyStream) -> Iterator[tuple[int,
         )
     if n == 0:
         return
-    flat, padding = _flat(plane)
+    samples, padding = flat(plane)
     dense, start = n > area - 8, 0
     if dense and (group := _BAND // width // 8 * 8):  # groups of 8 rows are whole bytes and need no index
         whole = n // width // 8 * 8
@@ -135,7 +116,7 @@ def _carriers(plane: Plane, n: int, positions: KeyStream) -> Iterator[tuple[int,
         at = np.arange(begin, end, dtype=np.uint64) if dense else _spread(begin, end, n, area, positions)
         if padding:
             at += at // width * padding
-        yield begin, end, flat, at.view(np.int64)
+        yield begin, end, samples, at.view(np.int64)
 
 
 def _spread(start: int, stop: int, n: int, area: int, positions: KeyStream) -> NDArray[np.uint64]:
@@ -148,18 +129,3 @@ def _spread(start: int, stop: int, n: int, area: int, positions: KeyStream) -> N
     at >>= 32
     at += edge[:-1]
     return at
-
-
-def _flat(plane: Plane) -> tuple[Any, int]:
-    """The memory of `plane` from its first sample to its last as one row, and the padding of a line.
-
-    Nothing outside these samples is in the view, so no index can reach beyond the plane's own buffer.
-    """
-    (height, width), size = plane.shape, plane.itemsize
-    pitch, rest = divmod(plane.strides[0], size) if height > 1 else (width, 0)
-    if pitch < width or rest or (width > 1 and plane.strides[1] != size):
-        raise ParameterError(
-            f"plane with strides {plane.strides} for samples of {size} bytes: rows must be stored sample "
-            "by sample, top to bottom; embed in a contiguous copy"
-        )
-    return as_strided(plane, ((height - 1) * pitch + width,), (size,)), pitch - width

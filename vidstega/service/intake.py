@@ -36,7 +36,7 @@ _NOTES = {
     "key": "the passphrase",
     "method": "how it is hidden; auto takes the quietest way that holds it, and does not look for robust",
     "survive": "with method=robust: the channel that the message has to come through",
-    "spread": "fewest (default), all, or bits per luma sample",
+    "spread": "fewest, all, or bits per luma sample (default: all with method=hill, or else fewest)",
 }
 
 
@@ -193,7 +193,7 @@ def _survive(form: Mapping[str, Part]) -> str:
 
 
 def _spread(form: Mapping[str, Part]) -> str | float:
-    text = _word(form, "spread", "fewest")
+    text = _word(form, "spread", "usual")
     try:
         return check_spread(float(text) if re.fullmatch(r"[\d.]+(e-?\d+)?", text) else text)
     except (ParameterError, ValueError):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from vidstega.carriers.samples.layout import (
 )
 from vidstega.errors import CapacityError, ParameterError, PayloadError
 from vidstega.methods import Method, Plane
+from vidstega.methods.habits import habits_of
 from vidstega.methods.lsb import LSB
 from vidstega.seal import SALT_BYTES, Key, KeyedRandom, Keys
 
@@ -110,12 +112,28 @@ class Bands:
             low, high = (middle + 1, high) if held(middle) < stream_bytes else (low, middle)
         return low
 
-    def write(self, plane: Plane, keys: Keys, run: int, frame: int, contents: dict[Area, bytes]) -> None:
-        """Embed the contents of a frame's areas into its luma plane, in place."""
+    @property
+    def looks_back(self) -> bool:
+        """Whether the method wants to see the frame before."""
+        return habits_of(self.method).looks_back
+
+    def write(
+        self,
+        plane: Plane,
+        keys: Keys,
+        run: int,
+        frame: int,
+        contents: dict[Area, bytes],
+        before: Plane | None = None,
+    ) -> None:
+        """Embed the contents of a frame's areas into its luma plane, in place; `before` is the one before."""
         for area, rows in self.of(run, frame).items():
             method = self.method if area == Area.BODY else _OPENING
             data = np.frombuffer(contents[area], np.uint8)
-            method.embed(plane[rows], data, random_of(keys, area, run, frame), self.depth)
+            more: dict[str, Any] = {}
+            if area == Area.BODY and self.looks_back:
+                more["before"] = None if before is None else before[rows]
+            method.embed(plane[rows], data, random_of(keys, area, run, frame), self.depth, **more)
 
     def read_body(self, plane: Plane, keys: Keys, run: int, frame: int, frame_bytes: int) -> bytes:
         """The body bytes of a frame."""

@@ -31,6 +31,7 @@ from vidstega.media.decode import DecodeError
 from vidstega.media.rewrite import piece_of, rewrite
 from vidstega.media.source import Scan
 from vidstega.methods import Method
+from vidstega.methods.habits import habits_of
 from vidstega.pool import Call, Work
 from vidstega.results import Estimate
 from vidstega.seal import Key, Sealed
@@ -59,6 +60,16 @@ class Samples(Carrier):
     def loudness(self) -> int | None:  # type: ignore[override]
         """Only LSB matching is taken without being asked for."""
         return 50 if self.method == "lsb" else None
+
+    @property
+    def spreads(self) -> tuple[Spread, ...]:  # type: ignore[override]
+        """Those of the method."""
+        return habits_of(self.how).spreads
+
+    @property
+    def kernels(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the method."""
+        return habits_of(self.how).kernels
 
     def room(self, scan: Scan, spread: Spread) -> Room:
         """See `Carrier.room`."""
@@ -136,7 +147,7 @@ class Samples(Carrier):
 
     def estimate(self, scan: Scan, plan: SamplesPlan, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
         """See `Carrier.estimate`."""
-        return predict.of_writing(scan, plan, n_jobs, verify)
+        return predict.of_writing(scan, plan, n_jobs, verify, habits_of(self.how))
 
     def estimate_reading(self, scan: Scan, *, n_jobs: int = 1, most_bytes: int | None = None) -> Estimate:
         """See `Carrier.estimate_reading`: as many frames as are raw carry, or all."""

@@ -32,6 +32,8 @@ from vidstega.media.encode import lossless_for
 from vidstega.media.segments import Span, segments
 from vidstega.media.source import Scan
 from vidstega.media.times import NEEDS_EACH_ITS_OWN, told_apart
+from vidstega.methods.habits import habits_of
+from vidstega.seal import largest_payload
 
 _SPLICES = 3  # that are tried where one meets damage; then all is coded anew
 SEGMENT_FRAMES = 24
@@ -83,7 +85,8 @@ def make_plan(scan: Scan, bands: Bands, wish: Wish) -> SamplesPlan:
     CapacityError
         With what is needed, what there is, and the way out.
     """
-    most = bands.most_bytes(1.0 if isinstance(wish.spread, str) else wish.spread)
+    wish = replace(wish, spread=usual_spread(bands, wish.spread))
+    most = _frame_bytes(scan, bands, wish)
     if not most:
         raise ParameterError(
             f"spread={wish.spread} is less than a byte in {bands.size[0]}x{bands.size[1]} samples"
@@ -101,8 +104,24 @@ def make_plan(scan: Scan, bands: Bands, wish: Wish) -> SamplesPlan:
     return _transcode(scan, bands, wish, most, obstacle)
 
 
+def usual_spread(bands: Bands, spread: Spread) -> Spread:
+    """The spread that is meant, where "usual" is the method's own."""
+    return habits_of(bands.method).spread if spread == "usual" else spread
+
+
+def _frame_bytes(scan: Scan, bands: Bands, wish: Wish) -> int:
+    """Bytes that a whole frame is filled with at the most: by the method's habit if all frames hold it so."""
+    if not isinstance(wish.spread, str):
+        return bands.most_bytes(wish.spread)
+    usual, most = bands.most_bytes(habits_of(bands.method).alpha), bands.most_bytes()
+    if usual < most and bands.run_bytes(usual, 0, len(scan.pts)) >= wish.stream_bytes:
+        return usual
+    return most
+
+
 def room(scan: Scan, bands: Bands, spread: Spread) -> Room:
     """How much fits at this spread; a transcode lets every frame carry, so the mode does not matter."""
+    spread = usual_spread(bands, spread)
     most = bands.most_bytes(1.0 if isinstance(spread, str) else spread)
     frames = certain_frames(scan)
     return Room(frames, most, bands.run_bytes(most, 0, frames))
@@ -175,6 +194,7 @@ def _splice(scan: Scan, bands: Bands, wish: Wish, most: int) -> SamplesPlan | No
         runs=len(chosen),
         frame_bytes=frame_bytes,
         recipe=_raw_pictures(scan, wish.container),
+        notes=_notes(bands, frame_bytes),
     )
 
 
@@ -253,6 +273,7 @@ def _transcode(scan: Scan, bands: Bands, wish: Wish, most: int, reason: str) -> 
         runs=1,
         frame_bytes=frame_bytes,
         recipe=Encoding(wish.container, lossless_for(scan.source.pix_fmt, scan.size, wish.container)),
+        notes=_notes(bands, frame_bytes),
     )
 
 
@@ -270,11 +291,19 @@ def _alpha(bands: Bands, frame_bytes: int) -> float:
     return 8 * frame_bytes / (bands.size[0] * bands.size[1])
 
 
+def _notes(bands: Bands, frame_bytes: int) -> tuple[str, ...]:
+    alpha, usual = _alpha(bands, frame_bytes), habits_of(bands.method).alpha
+    if alpha <= usual:
+        return ()
+    return (f"{alpha:.3g} bits a sample, where {bands.method.name} has {usual:g} or less: easier to notice",)
+
+
 def _too_large(wish: Wish, has: int, frames: int, bands: Bands) -> str:
     way_out = "use a longer or larger video"
     if bands.run_bytes(bands.most_bytes(), 0, frames) >= wish.stream_bytes:
         way_out += ' or spread="fewest"'
+    fits = f"so that {largest_payload(has):,} bytes fit"
     return (
         f"the payload needs {8 * wish.stream_bytes:,} bits with its seal, capacity is {8 * has:,} bits "
-        f"in {frames:,} frames at spread={wish.spread!r}; {way_out}"
+        f"in {frames:,} frames at spread={wish.spread!r}, {fits}; {way_out}"
     )

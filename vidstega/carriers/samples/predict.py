@@ -11,11 +11,12 @@ import numpy as np
 
 from vidstega import h264
 from vidstega.carriers import memory
-from vidstega.carriers.memory import MIB, SCRYPT_BYTES, WORKER_BYTES
+from vidstega.carriers.memory import MIB, NUMBA_BYTES, SCRYPT_BYTES, WORKER_BYTES
 from vidstega.carriers.samples.plan import LOSSLESS_RATIO, SamplesPlan
 from vidstega.media.coders import Encoding
 from vidstega.media.decode import frame_size
 from vidstega.media.source import Scan
+from vidstega.methods.habits import Habits
 from vidstega.pool import cores
 from vidstega.results import Estimate
 
@@ -48,11 +49,11 @@ _H264_BUFFER = {level: size for size, levels in _LEVELS.items() for level in lev
 _INTERLEAVE_S = 0.5  # as long as media.mux lets the muxer wait for another stream
 
 
-def of_writing(scan: Scan, plan: SamplesPlan, n_jobs: int, verify: bool) -> Estimate:
+def of_writing(scan: Scan, plan: SamplesPlan, n_jobs: int, verify: bool, habits: Habits) -> Estimate:
     """What writing by this plan takes, and verifying it."""
     kept, coded = scan.path.stat().st_size, plan.new_bytes
     return Estimate(
-        memory_bytes=_writing_bytes(scan, plan, n_jobs, verify),
+        memory_bytes=_writing_bytes(scan, plan, n_jobs, verify, habits),
         output_bytes=kept + coded,
         disk_bytes=kept + 2 * coded + (2 if verify else 1) * plan.stream_bytes,
         mode=plan.mode,
@@ -70,15 +71,20 @@ def of_reading(scan: Scan, frames: int, most: int, n_jobs: int, segment: int) ->
     return Estimate(needed, most, 2 * most, "extract", "every frame may carry", len(scan.pts), frames)
 
 
-def _writing_bytes(scan: Scan, plan: SamplesPlan, n_jobs: int, verify: bool) -> int:
+def _writing_bytes(scan: Scan, plan: SamplesPlan, n_jobs: int, verify: bool, habits: Habits) -> int:
     recipe = plan.recipe
     buffers = _CODED_BUFFERS[recipe.lossless.codec] if isinstance(recipe, Encoding) else _RAW_BUFFERS
     workers = min(_workers(n_jobs), len(plan.stretches))
     threads = _workers(n_jobs) if plan.mode == "splice" and len(plan.stretches) == 1 else 1
-    writing = workers * _coder_bytes(scan, threads, buffers) + _interleaver(scan, plan)
+    writing = workers * (_coder_bytes(scan, threads, buffers) + _method_bytes(scan, habits))
+    writing += _interleaver(scan, plan) + (NUMBA_BYTES if habits.kernels else 0)
     reading = workers * _coder_bytes(scan, 1, min(buffers, _RAW_BUFFERS)) if verify else 0
     sealing = SCRYPT_BYTES + _sealing_bytes(scan, workers)
     return memory.total(scan, max(sealing, writing, reading))
+
+
+def _method_bytes(scan: Scan, habits: Habits) -> int:
+    return habits.fixed_bytes + round(habits.sample_bytes * scan.size[0] * scan.size[1])
 
 
 def _sealing_bytes(scan: Scan, workers: int) -> int:

@@ -5,7 +5,7 @@ Tasks take paths and numbers alone, so that threads, processes and clusters run 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +17,23 @@ from vidstega.carriers.samples.layout import Area, Layout, seal_mark
 from vidstega.carriers.samples.plan import Stretch
 from vidstega.media.decode import frame_digest, planes
 from vidstega.media.rewrite import Piece
+from vidstega.methods import Plane
 from vidstega.seal import Keys, Sealed
 
 
-@dataclass(frozen=True)
+@dataclass
 class CarryIn:
-    """A transform for `media.rewrite`: the frames of a stretch get their part of a sealed stream."""
+    """A transform for `media.rewrite`: the frames of a stretch get their part of a sealed stream.
+
+    For a method that looks back it keeps the luma of the last frame as the cover had it; of the first frame
+    in a stretch nothing before is known, so that it does not matter who works on which stretch.
+    """
 
     bands: Bands
     layout: Layout
     sealed: Sealed
     stretch: Stretch
+    _before: Plane | None = field(default=None, init=False, repr=False, compare=False)
 
     def __call__(self, number: int, frame: VideoFrame) -> bool:
         """Embed in frame `number` of the span, in place, if it carries."""
@@ -40,7 +46,11 @@ class CarryIn:
         size = self.bands.body_bytes(frame_bytes, stretch.run, at)
         contents = self._opening(at) | {Area.BODY: self.sealed.read(start, size)}
         frame.make_writable()
-        self.bands.write(planes(frame)[0], keys, stretch.run, at, contents)
+        luma = planes(frame)[0]
+        last = self._before if number else None
+        more = self.bands.looks_back and number + 1 < stretch.carrying
+        self._before = luma.copy() if more else None
+        self.bands.write(luma, keys, stretch.run, at, contents, last)
         return True
 
     def _opening(self, at: int) -> dict[Area, bytes]:

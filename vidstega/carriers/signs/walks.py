@@ -24,7 +24,7 @@ MOST_SIGNS = 1 << 21
 _VIEWS = {14, 15, 20, 21}
 """NAL types of streams of several views or layers, which predict pictures from each other's."""
 _COMPILING_S = 1.0
-KERNELS = ("vidstega.coding.stc", "vidstega.h264.cabac", "vidstega.h264.cavlc")
+KERNELS = ("vidstega.coding.viterbi", "vidstega.h264.cabac", "vidstega.h264.cavlc")
 """Modules that are compiled when they are first imported."""
 
 

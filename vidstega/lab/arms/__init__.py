@@ -33,6 +33,8 @@ _ALL = (
     vidstega_arm("splice", {"color": "#009E73", "marker": "P"}, method="lsb", spread="fewest"),
     # vidstega: the file is copied, some of its bits are changed in place
     vidstega_arm("signs", {"color": "#000000", "marker": "X"}, short=True, method="signs"),
+    # vidstega, every frame carries, few samples change, and where it is hard to tell
+    vidstega_arm("hill", {"color": "#F0E442", "marker": "d"}, short=True, method="hill", spread="all"),
     # vidstega: coded anew with losses, so that the message survives an upload
     vidstega_arm(
         "robust", {"color": "#999999", "marker": "h", "linestyle": ":"}, short=True, method="robust"

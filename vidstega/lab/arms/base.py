@@ -69,7 +69,7 @@ class Arm:
     needs : bytes of memory and of disk at its peak, on the safe side
     frames : the planes it may change, frame by frame, and their depth
     alone : the arm that is the same with one worker
-    short : whether it holds short messages only, and so runs where it is asked for by name
+    short : whether it holds less than the others do, and so runs where it is asked for by name
     """
 
     name: str
