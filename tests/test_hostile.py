@@ -384,3 +384,25 @@ def test_a_method_that_returns_too_little(small: Path, tmp_path: Path) -> None:
     with pytest.raises(VidstegaError):
         vidstega.embed(small, tmp_path / "s.mp4", b"", key=KEY, method=_Short())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("field,number", [(12, 1 << 31), (20, (1 << 31) - 1)])
+def test_a_fragment_that_points_nowhere_is_one_error(
+    small: Path, tmp_path: Path, field: int, number: int
+) -> None:
+    """Its data offset, then a sample's size (ISO/IEC 14496-12, 8.8.8): the demuxer itself gives up."""
+    cover = tmp_path / "fragmented.mp4"
+    flags = {"movflags": "frag_keyframe+empty_moov+default_base_moof"}
+    with av.open(str(small)) as source, av.open(str(cover), "w", options=flags) as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(source.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    data = bytearray(cover.read_bytes())
+    at = data.find(b"trun") + field
+    data[at : at + 4] = number.to_bytes(4, "big")
+    cover.write_bytes(data)
+    for ask in (vidstega.probe, lambda path: vidstega.extract(path, key=KEY)):
+        with pytest.raises(InputError, match="damaged and cannot be read"):
+            ask(cover)
