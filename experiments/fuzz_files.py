@@ -287,27 +287,36 @@ def sound_frames(path: Path) -> dict[int, int]:
 
 
 def decoded(path: Path) -> Iterator[tuple[int, int]]:
-    """Index and digest of each frame that seems sound, in the order of the file."""
+    """Index and digest of each frame that seems sound, in the order in which they are coded."""
     found = scan(path)
     if is_doubtful(found):
         found = take_census(found, Progress(False))
     shown = np.flatnonzero(found.shown)
     order = shown[np.argsort(found.packets["pts"][shown], kind="stable")].tolist()
     ranks, damaged = {ordinal: index for index, ordinal in enumerate(order)}, False
+    for ordinal, corrupt, key, digest in sorted(frames_of(path)):
+        damaged = corrupt or (damaged and not key)
+        if not damaged and ordinal in ranks:
+            yield ranks[ordinal], digest
+
+
+def frames_of(path: Path) -> Iterator[tuple[int, bool, bool, int]]:
+    """Of each frame the number of its packet, whether it is damaged, whether a key frame, and its digest."""
     with av.open(str(path), metadata_errors="ignore") as container:
         stream = best_video(container)
-        stream.codec_context.thread_count = 1
+        context = stream.codec_context
+        context.thread_count, context.options = 1, {"err_detect": "bitstream+buffer+careful+aggressive"}
         for ordinal, packet in enumerate(chain(solid(container, stream), [None])):
             if packet is not None:
                 packet.pts, packet.dts = ordinal, None
             try:
-                frames = stream.codec_context.decode(packet)
+                frames = context.decode(packet)
             except av.FFmpegError:
-                frames, damaged = [], True
+                frames = []
+                yield ordinal, True, False, 0
             for frame in frames:
-                damaged = frame.is_corrupt or (damaged and not frame.key_frame)
-                if not damaged and frame.pts in ranks:
-                    yield ranks[frame.pts], frame_digest(frame)
+                if frame.pts is not None:
+                    yield frame.pts, frame.is_corrupt, bool(frame.key_frame), frame_digest(frame)
 
 
 def child(folder: Path, memory: int) -> None:
