@@ -13,7 +13,7 @@ from vidstega.h264.bits import unescape
 from vidstega.hevc import blocks as bl
 from vidstega.hevc.sets import PPS, SPS
 from vidstega.hevc.slices import Sets, SliceHeader, parse_header
-from vidstega.residual import CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Picture, Signs
+from vidstega.residual import CHROMA_AC, CHROMA_DC, LUMA_AC, LUMA_DC, Blocks, Picture, Signs
 
 _NOT_ONE = "its slices are not those of one picture in order (damaged)"
 _WHY = {
@@ -171,6 +171,15 @@ class _Walk:
             out,
             n,
         )
+
+
+def blocks_of(signs: Signs, sps: SPS) -> Blocks:
+    """Where the blocks of signs lie, and which patterns their coefficients are."""
+    plane, left, top, edge = squares(signs, sps)
+    position = signs.position.astype(np.int64)
+    pattern = (position >> bl.ROW_SHIFT) * edge + (position & (1 << bl.ROW_SHIFT) - 1)
+    pattern += 16 * (signs.block >> bl.SKIP_SHIFT & 1)
+    return Blocks(plane, left, top, edge, pattern)
 
 
 def squares(signs: Signs, sps: SPS) -> tuple[NDArray[np.int64], ...]:

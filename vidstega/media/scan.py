@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -16,8 +17,9 @@ import xxhash
 from av.container import InputContainer
 from av.packet import Packet
 
-from vidstega import h264
+from vidstega import h264, hevc
 from vidstega.errors import InputError
+from vidstega.media.coded import HEVCPictures
 from vidstega.media.fields import Pairs, h264_fields, mpeg2_fields
 from vidstega.media.open import Heard, best_video, codec_name, is_cover_art, packets_of, reading, solid
 from vidstega.media.source import (
@@ -61,6 +63,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         codec, extradata = codec_name(stream), stream.codec_context.extradata
         sets = h264.ParameterSets.parse(extradata) if codec == "h264" and extradata else None
         collector = _Collector(codec, stream.codec_context, sets, digest and copied)
+        pictures = collector.pictures
         others = _collect(container, stream, collector, digest)
         packets = collector.table()
         if not len(packets):
@@ -83,7 +86,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         streams = tuple(_describe(s, stream.index, tags) for s in container.streams)
         digests = {index: running.result() for index, running in others.items()}
         extents = {index: running.extent for index, running in others.items() if running.extent}
-        return Scan(source, packets, streams, collector.sets(), digests, extents)
+        return Scan(source, packets, streams, collector.sets(), digests, extents, hevc=pictures.sets())
 
 
 def _check_ends(path: str | os.PathLike[str], packets: Packets, frame_s: float) -> None:
@@ -196,6 +199,7 @@ class _Collector:
         self._sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
         self._pps: dict[bytes, None] = dict.fromkeys(sets.pps if sets else ())
         self._in_band = False
+        self.pictures = HEVCPictures(context.extradata or b"" if codec == "hevc" else b"")
         self._rows: list[tuple[int, ...]] = []
         self._chunks: list[Packets] = []
 
@@ -206,7 +210,12 @@ class _Collector:
             data = bytes(packet)
             flags |= self._h264_flags(data, flags)
             if self._digest:
-                digest = essence_digest(data, self._length_size)
+                digest = essence_digest(data, self._codec, self._length_size)
+        elif self._codec == "hevc":
+            data = bytes(packet)
+            flags |= self.pictures.add(packet, data) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
+            if self._digest:
+                digest = essence_digest(data, self._codec, self.pictures.length_size)
         else:
             flags |= self._hidden(packet) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
             if self._digest:
@@ -228,7 +237,9 @@ class _Collector:
 
     def table(self) -> Packets:
         self._flush()
-        return np.concatenate(self._chunks)
+        packets = np.concatenate(self._chunks)
+        packets["flags"][self.pictures.alone] |= NONREF
+        return packets
 
     def sets(self) -> InBand:
         return InBand(self._extra, tuple(self._sps), tuple(self._pps), self._in_band)
@@ -264,8 +275,8 @@ class _Running:
     def __init__(self, stream: Any) -> None:
         self._codec = codec_name(stream) if stream.codec_context is not None else ""
         context = stream.codec_context
-        extradata = context.extradata if context is not None and self._codec == "h264" else None
-        self._length_size = h264.ParameterSets.parse(extradata).length_size if extradata else 0
+        extradata = context.extradata if context is not None else None
+        self._length_size = _length_size(self._codec, extradata or b"")
         self._hash = xxhash.xxh3_64()
         self._tick, self._times = stream.time_base, (1, 0)
 
@@ -281,8 +292,8 @@ class _Running:
             self._times = (
                 (packet.pts, packet.pts) if last < first else (min(first, packet.pts), max(last, packet.pts))
             )
-        if self._codec == "h264":
-            for part in h264_essence(bytes(packet), self._length_size):
+        if self._codec in _ESSENCE:
+            for part in essence(bytes(packet), self._codec, self._length_size):
                 self._hash.update(part)
         elif self._codec == "aac":
             self._hash.update(_without_adts(bytes(packet)))
@@ -293,14 +304,26 @@ class _Running:
         return self._hash.intdigest()
 
 
-def h264_essence(data: bytes, length_size: int) -> list[bytes]:
-    """The NAL units of a packet without what containers add, take away or repack."""
-    return [nal for nal in h264.nals(data, length_size) if nal and nal[0] & 31 not in (7, 8, 9, 12)]
+_ESSENCE: dict[str, Callable[[bytes], bool]] = {
+    "h264": lambda nal: bool(nal) and nal[0] & 31 not in (7, 8, 9, 12),
+    "hevc": hevc.is_counted,
+}
 
 
-def essence_digest(data: bytes, length_size: int) -> int:
-    """The digest that a packet of H.264 has in the table of a scan."""
-    return _short_digest(h264_essence(data, length_size))
+def essence(data: bytes, codec: str, length_size: int) -> list[bytes]:
+    """The NAL units of a packet of H.264 or HEVC without what containers add, take away or repack."""
+    return list(filter(_ESSENCE[codec], h264.nals(data, length_size)))
+
+
+def essence_digest(data: bytes, codec: str, length_size: int) -> int:
+    """The digest that a packet of H.264 or HEVC has in the table of a scan."""
+    return _short_digest(essence(data, codec, length_size))
+
+
+def _length_size(codec: str, extradata: bytes) -> int:
+    if codec == "h264" and extradata:
+        return h264.ParameterSets.parse(extradata).length_size
+    return HEVCPictures(extradata).length_size if codec == "hevc" else 0
 
 
 def _without_adts(data: bytes) -> bytes:

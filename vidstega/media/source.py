@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega import h264
+from vidstega import h264, hevc
 
 NO_TIME = -(1 << 63)
 KEY, DISCARD, HIDDEN, IDR, SAFE, NONREF = 1, 2, 4, 8, 16, 32
 """Flags of a packet: key, cut away by an edit list, shows nothing, holds an IDR, decoding can start here,
-no other picture is predicted from it (H.264 only)."""
+no other picture is predicted from it (H.264: as it says itself; HEVC: none refers to it)."""
 
 PACKET = np.dtype(
     [
@@ -113,9 +113,9 @@ class Source:
 
 @dataclass(frozen=True)
 class InBand:
-    """H.264 parameter sets of a stream: its extradata, and the distinct ones of it and the packets."""
+    """Parameter sets of a stream: its extradata, and the distinct ones of it and the packets."""
 
-    extra: h264.ParameterSets | None = field(repr=False, default=None)
+    extra: h264.ParameterSets | hevc.ParameterSets | None = field(repr=False, default=None)
     sps: tuple[bytes, ...] = field(repr=False, default=())
     pps: tuple[bytes, ...] = field(repr=False, default=())
     with_packets: bool = False
@@ -131,6 +131,7 @@ class Scan:
     packets : its packet table; no other stream's
     streams : all streams of the file
     sets : its parameter sets, if it is H.264
+    hevc : its parameter sets, if it is HEVC
     digests : per other stream one digest of its packets' essence, in order; empty unless asked for
     extents : with digests, of each such stream the times of its first and last packet, in seconds
     joins : what was added to the times from each place on where they went back, in order (see `media.census`)
@@ -146,6 +147,7 @@ class Scan:
     extents: dict[int, tuple[Fraction, Fraction]] = field(repr=False, default_factory=dict)
     joins: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    hevc: InBand = field(repr=False, default=InBand())
     memo: dict[str, Any] = field(repr=False, compare=False, default_factory=dict)
 
     @property

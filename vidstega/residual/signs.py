@@ -63,6 +63,28 @@ class Signs:
 
 
 @dataclass(frozen=True, eq=False)
+class Blocks:
+    """Where the blocks of signs lie in a picture, and what each coefficient looks like; one entry a sign.
+
+    Attributes
+    ----------
+    plane : int64
+        0 luma, 1 and 2 chroma.
+    left, top, edge : int64
+        Column and row of the block's first sample, and its size, in samples of its plane.
+    pattern : int64
+        Below edge ** 2 a product of two cosines: its frequency down, times `edge`, plus that across. Above
+        it, for edges of 8 the four 2x2 transforms of chroma DC, for edges of 4 a single sample, by rows.
+    """
+
+    plane: NDArray[np.int64]
+    left: NDArray[np.int64]
+    top: NDArray[np.int64]
+    edge: NDArray[np.int64]
+    pattern: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A coded picture that was walked through to its end, or why it was not.
 

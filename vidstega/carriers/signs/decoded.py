@@ -15,14 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.carriers.signs.edges import margins
-from vidstega.carriers.signs.walks import Walked, sets_of
+from vidstega.carriers.signs.codecs import codec_of
+from vidstega.carriers.signs.walks import Walked
 from vidstega.errors import InputError, VerificationError
 from vidstega.media.compare import Promise
 from vidstega.media.decode import let_go, planes
 from vidstega.media.source import IDR, NONREF, Packets, Scan, Source
 from vidstega.media.strict import decode_strictly
 from vidstega.pool import Work
-from vidstega.residual import Signs
+from vidstega.residual import Blocks
 
 _PIXELS = 400_000_000
 """Luma samples that are decoded at the most: some 200 frames of 1080p."""
@@ -55,7 +56,8 @@ def parts_of(scan: Scan, ordinals: NDArray[np.int64], *, every: bool) -> list[Pa
         here, first = ordinals[group == number], int(starts[number])
         wanted = np.zeros(int(here.max()) + 1 - first, bool)
         wanted[here - first] = True
-        needed = wanted | every | (packets["flags"][first : first + len(wanted)] & NONREF == 0)
+        skips = not every and scan.codec == "h264"  # where a decoder can be told to pass over the others
+        needed = wanted | (not skips) | (packets["flags"][first : first + len(wanted)] & NONREF == 0)
         most = int(np.searchsorted(np.cumsum(needed), left, side="right"))
         left -= int(needed[:most].sum())
         if (last := np.flatnonzero(wanted[:most])).size:
@@ -70,19 +72,21 @@ def parts_of(scan: Scan, ordinals: NDArray[np.int64], *, every: bool) -> list[Pa
 class _Looked:
     """Signs of a picture whose margins are wanted."""
 
-    signs: Signs
-    amplitude: Floats
+    blocks: Blocks
+    change: Floats
 
 
 def margins_of(
     scan: Scan, taken: Sequence[Walked], amplitudes: Sequence[Floats], work: Work
 ) -> dict[int, Floats]:
     """By packet the margins of a picture's signs, of those pictures that it is worth to decode."""
-    sps = next(iter(sets_of(scan).sps.values()))
-    if sps.crop[0] or sps.crop[2] or not len(scan.pts):
+    codec = codec_of(scan)
+    sets = codec.sets(scan)
+    size = codec.coded_size(sets)
+    if size is None or not len(scan.pts):
         return {}
     looked = {
-        walked.ordinal: _Looked(walked.signs, amplitude)
+        walked.ordinal: _Looked(codec.blocks(walked.signs, sets), _change(walked, amplitude))
         for walked, amplitude in zip(taken, amplitudes, strict=True)
         if len(walked.signs)
     }
@@ -92,13 +96,18 @@ def margins_of(
     for part in parts:
         pictures = {part.first + int(at): looked[part.first + int(at)] for at in np.flatnonzero(part.wanted)}
         rows = scan.packets[part.first : part.stop]
-        calls.append((_margins, scan.source, part, rows, pictures, sps.mb_size, threads))
+        calls.append((_margins, scan.source, part, rows, pictures, size, threads))
     found: dict[int, Floats] = {}
     with work.progress.stage("look", len(calls), "part") as advance:
         for some in work.pool.in_order(calls):
             found |= some
             advance(1)
     return found
+
+
+def _change(walked: Walked, amplitude: Floats) -> Floats:
+    """What a turn adds to each coefficient."""
+    return np.asarray(amplitude * np.where(walked.signs.negative, 2, -2), np.float32)
 
 
 def _margins(
@@ -113,7 +122,7 @@ def _margins(
     with suppress(InputError):  # where a decoder stops, energies have to do
         for ordinal, frame in decode_strictly(source, part.first, packets, part.wanted, threads):
             looked = pictures[ordinal]
-            found[ordinal] = margins(planes(frame), looked.signs, looked.amplitude, size)
+            found[ordinal] = margins(planes(frame), looked.blocks, looked.change, size)
     return found
 
 
@@ -152,8 +161,9 @@ def compare_decoded(cover: Scan, stego: Scan, promise: Promise, work: Work) -> d
             advance(1)
     if not errors:
         return {}
-    decibels = [min(_BEST_DB, 10 * np.log10(255**2 / max(error, 1e-12))) for error in errors]
-    mean = min(_BEST_DB, 10 * np.log10(255**2 / max(float(np.mean(errors)), 1e-12)))
+    peak = (1 << cover.depth) - 1
+    decibels = [min(_BEST_DB, 10 * np.log10(peak**2 / max(error, 1e-12))) for error in errors]
+    mean = min(_BEST_DB, 10 * np.log10(peak**2 / max(float(np.mean(errors)), 1e-12)))
     return {"psnr_db": float(mean), "psnr_worst_db": float(min(decibels)), "decoded": float(len(errors))}
 
 
