@@ -553,7 +553,7 @@ def walk(
     intra_slice = p[bl.SLICE_KIND] == _I
     hiding, skips = int64(p[bl.SIGN_HIDING]), int64(p[bl.TRANSFORM_SKIP])
     min_tb, max_tb = int64(p[bl.MIN_TB]), int64(p[bl.MAX_TB])
-    ts, fresh, last_qp = int64(p[bl.FIRST]), int64(1), int64(carried[0])
+    ts, fresh, last_qp, before = int64(p[bl.FIRST]), int64(1), int64(carried[0]), n
     s = start(data, int64(p[bl.START_BYTE]))
     while True:
         if ts >= total:
@@ -794,7 +794,7 @@ def walk(
         ts += 1
         if ends:
             end = used(s)
-            if n and out[n - 1, bl.BIT] >= end - 1:
+            if n > before and out[n - 1, bl.BIT] >= end - 1:
                 out[n - 1, bl.FLAGS] |= bl.FIXED
             saved[1, :] = states
             carried[0] = last_qp
@@ -807,7 +807,7 @@ def walk(
         if tile[place] != tile[order[ts - 1]] or (p[bl.WAVEFRONT] and row_starts):
             ends, s = terminate(data, s)
             end = used(s)
-            if n and out[n - 1, bl.BIT] >= end - 1:
+            if n > before and out[n - 1, bl.BIT] >= end - 1:
                 out[n - 1, bl.FLAGS] |= bl.FIXED
             if not ends or not _stops(data, length, end - 1):
                 return bl.WRONG_END, ts, n

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from vidstega.errors import InputError
 from vidstega.h264.bits import Bits
+from vidstega.hevc.nal import IRAP, RESETS
 
 _MOST = 16
 """Pictures that a decoder holds at the most (A.4.2)."""
@@ -123,20 +124,21 @@ class References:
             self.alone -= set(self._held.values())
             return
         poc = self._order(place)
-        if place.kind in _RESETS or self._first:
+        if place.kind in RESETS or self._first:
             self._held = {}
         else:
             self._refer(place, poc)
         self._first = False
+        self.alone.discard(self._held.get(poc, -1))  # two of one order: damage, so take neither for free
         self._held[poc] = number
-        if place.kind not in _IRAP:
+        if place.kind not in IRAP:
             self.alone.add(number)
 
     def _order(self, place: Place) -> int:
         """PicOrderCntVal (8.3.1)."""
         size = 1 << place.log2_lsb
         high = 0
-        if not (place.kind in _RESETS or self._first):
+        if not (place.kind in RESETS or self._first):
             low = self._anchor % size
             high = self._anchor - low
             if place.poc_lsb < low and low - place.poc_lsb >= size // 2:
@@ -165,6 +167,3 @@ class References:
                 self.alone.discard(self._held[held])
         self._held = kept
 
-
-_IRAP = range(16, 24)
-_RESETS = range(16, 21)
