@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+
+from vidstega import hevc
+from vidstega.h264.nal import nals
+from vidstega.hevc.slices import Sets
+from vidstega.media.scan import scan as scan_file
 
 PLAIN = "bframes=3:b-pyramid=0"
 
@@ -72,16 +78,34 @@ def encode(
             luma = 110 + 60 * np.sin((x + 3 * i) / 17) * np.cos((y - 2 * i) / 23) + np.roll(grain, 5 * i, 1)
             for _ in range(4):
                 left, top = rng.integers(0, width - 48), rng.integers(0, height - 48)
-                luma[top : top + 40, left : left + 48] = rng.integers(40, 200) + 2 * (x - 2 * y)[:40, :48] % 31
-            frame = av.VideoFrame(width, height, pixels)
-            for plane, samples in zip(frame.planes, (luma, luma[::2, ::2], 255 - luma[::2, ::2]), strict=True):
-                rows = np.zeros((plane.height, plane.line_size // (1 + deep)), np.uint16 if deep else np.uint8)
+                luma[top : top + 40, left : left + 48] = (
+                    rng.integers(40, 200) + 2 * (x - 2 * y)[:40, :48] % 31
+                )
+            frame = av.VideoFrame(width, height, "yuv420p10le" if deep else "yuv420p")
+            for plane, samples in zip(
+                frame.planes, (luma, luma[::2, ::2], 255 - luma[::2, ::2]), strict=True
+            ):
+                rows = np.zeros(
+                    (plane.height, plane.line_size // (1 + deep)), np.uint16 if deep else np.uint8
+                )
                 rows[:, : plane.width] = samples * (4 if deep else 1)
                 plane.update(rows)
+            frame = frame.reformat(format=pixels)
             frame.pts = i
             output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
     return path
+
+
+def coded_pictures(path: Path) -> Iterator[tuple[av.Packet, list[bytes], Sets]]:
+    """Packets of a file with their slices and the parameter sets."""
+    scan = scan_file(path)
+    sets = Sets.parse(scan.hevc.sps, scan.hevc.pps)
+    with av.open(str(path)) as container:
+        for packet in container.demux(container.streams[scan.index]):
+            if packet.size:
+                units = nals(bytes(packet), scan.hevc.extra.length_size)
+                yield packet, [nal for nal in units if hevc.is_slice(nal)], sets
 
 
 def byte_stream(path: Path) -> bytes:

@@ -1,19 +1,16 @@
-"""The walk over HEVC slice data: it ends at every stop bit, and FFmpeg's decoder agrees on what a sign does."""
+"""The walk over HEVC slice data ends at every stop bit, and FFmpeg's decoder agrees on what a sign does."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from hevc_made import CODINGS, encode, requires_x265
+from hevc_made import CODINGS, coded_pictures, encode, requires_x265
 
-from vidstega import hevc
 from vidstega.carriers.signs.codecs import CODECS
 from vidstega.carriers.signs.edges import margins
-from vidstega.h264.nal import nals
 from vidstega.hevc import blocks as bl
 from vidstega.hevc.cabac_tables import CONTEXTS, SCAN, SUB, SUB_BACK, start_states
 from vidstega.hevc.quanta import quanta
@@ -45,17 +42,6 @@ def made(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 each_coding = pytest.mark.parametrize("made", CODINGS, indirect=True)
 
 
-def pictures(path: Path) -> Iterator[tuple[av.Packet, list[bytes], Sets]]:
-    """Packets of a file with their slices and the parameter sets."""
-    scan = scan_file(path)
-    sets = Sets.parse(scan.hevc.sps, scan.hevc.pps)
-    with av.open(str(path)) as container:
-        for packet in container.demux(container.streams[scan.index]):
-            if packet.size:
-                units = nals(bytes(packet), scan.hevc.extra.length_size)
-                yield packet, [nal for nal in units if hevc.is_slice(nal)], sets
-
-
 def decoded(path: Path, changed: dict[int, bytes]) -> dict[int, list[np.ndarray]]:
     """Planes by time, some packets being others."""
     found = {}
@@ -77,7 +63,7 @@ def decoded(path: Path, changed: dict[int, bytes]) -> dict[int, list[np.ndarray]
 @each_coding
 def test_every_picture_ends_at_its_stop_bits(made: Path) -> None:
     signs = 0
-    for _, units, sets in pictures(made):
+    for _, units, sets in coded_pictures(made):
         picture = walk_picture(units, sets)
         assert picture.obstacle == ""
         assert (picture.signs.unit < len(units)).all() and (picture.signs.level > 0).all()
@@ -91,7 +77,7 @@ def test_real_clips_are_walked_to_their_ends(clips: Path, name: str) -> None:
     scan = scan_file(clips / name)
     assert (len(scan.packets), int((scan.packets["flags"] & NONREF != 0).sum())) == CLIPS[name]
     some = [0, 1, len(scan.packets) // 2, len(scan.packets) - 1]
-    for number, (_, units, sets) in enumerate(pictures(clips / name)):
+    for number, (_, units, sets) in enumerate(coded_pictures(clips / name)):
         if number in some[: 2 if "4320p" in name else 4]:
             assert walk_picture(units, sets).obstacle == ""
 
@@ -104,7 +90,7 @@ def test_what_turned_signs_change_is_what_was_predicted(made: Path) -> None:
     free = scan.packets["flags"] & NONREF != 0
     assert free.sum() >= 2
     changed, expected, blocks = {}, {}, {}
-    for number, (packet, units, sets) in enumerate(pictures(made)):
+    for number, (packet, units, sets) in enumerate(coded_pictures(made)):
         if not free[number]:
             continue
         picture = walk_picture(units, sets)
@@ -155,7 +141,7 @@ def test_signs_that_intra_prediction_reads_are_left_out(made: Path) -> None:
     free = scan.packets["flags"] & NONREF != 0
     base = decoded(made, {})
     changed, blocks = {}, {}
-    for number, (packet, units, sets) in enumerate(pictures(made)):
+    for number, (packet, units, sets) in enumerate(coded_pictures(made)):
         if free[number]:
             picture = walk_picture(units, sets)
             assert (picture.read & picture.signs.inter == picture.read).all()
@@ -178,7 +164,7 @@ def test_signs_that_intra_prediction_reads_are_left_out(made: Path) -> None:
 @requires_x265
 @pytest.mark.parametrize("made", ["lossless blocks"], indirect=True)
 def test_signs_of_lossless_blocks_are_fixed(made: Path) -> None:
-    fixed = sum(int(walk_picture(units, sets).signs.fixed.sum()) for _, units, sets in pictures(made))
+    fixed = sum(int(walk_picture(units, sets).signs.fixed.sum()) for _, units, sets in coded_pictures(made))
     assert fixed > 100
 
 
@@ -187,7 +173,7 @@ def test_signs_of_lossless_blocks_are_fixed(made: Path) -> None:
 def test_a_true_sign_is_the_smoother_one_for_most(made: Path) -> None:
     scan, shares = scan_file(made), []
     codec, frames = CODECS["hevc"], decoded(made, {})
-    for number, (packet, units, sets) in enumerate(pictures(made)):
+    for number, (packet, units, sets) in enumerate(coded_pictures(made)):
         if scan.packets["flags"][number] & NONREF:
             picture, chosen = codec.walk(units, sets)
             signs = picture.signs[chosen]
@@ -204,7 +190,7 @@ def test_a_true_sign_is_the_smoother_one_for_most(made: Path) -> None:
 @requires_x265
 @pytest.mark.parametrize("made", ["slices"], indirect=True)
 def test_damage_is_an_obstacle_and_never_an_exception(made: Path) -> None:
-    rng, every = np.random.default_rng(3), list(pictures(made))
+    rng, every = np.random.default_rng(3), list(coded_pictures(made))
     refused = 0
     for _ in range(150):
         _, units, sets = every[rng.integers(len(every))]
@@ -239,7 +225,7 @@ def test_scans_go_through_every_place_once() -> None:
 
 def test_states_at_the_start_are_those_of_the_standard() -> None:
     """initValue 154 is undecided at any QP (9.3.2.2); others go up or down with it."""
-    assert CONTEXTS == start_states(30, 0).size
+    assert start_states(30, 0).size == CONTEXTS
     for qp in (0, 26, 51):
         states = start_states(qp, 0)
         assert states[np.flatnonzero(start_states(0, 0) == start_states(51, 0))].max() < 126
@@ -249,7 +235,7 @@ def test_states_at_the_start_are_those_of_the_standard() -> None:
 @requires_x265
 @pytest.mark.parametrize("made", ["default"], indirect=True)
 def test_a_block_is_named_by_its_place_size_and_plane(made: Path) -> None:
-    _, units, sets = next(pictures(made))
+    _, units, sets = next(coded_pictures(made))
     signs = walk_picture(units, sets).signs
     sps = next(iter(sets.sps.values()))
     found = blocks_of(signs, sps)

@@ -1,4 +1,4 @@
-"""Bits of headers: Exp-Golomb codes (clause 9.1) and emulation prevention (7.4.1); in H.265 they are the same."""
+"""Bits of headers: Exp-Golomb codes (clause 9.1), emulation prevention (7.4.1); the same in H.265."""
 
 from __future__ import annotations
 
@@ -31,6 +31,9 @@ class Bits:
         if self._left < 0:
             raise InputError("a header of coded pictures ends too early; the video is damaged")
         return (self._value >> self._left) & ((1 << n) - 1)
+
+    def flag(self) -> bool:
+        return self.u(1) == 1
 
     def ue(self) -> int:
         zeros = 0

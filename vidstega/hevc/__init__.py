@@ -1,7 +1,7 @@
 """What vidstega reads of HEVC (ITU-T H.265, clause numbers in the code).
 
-Read: parameter sets, slice segment headers, NAL units in both packagings, reference picture sets. `walk`, which
-reads slice data and needs numba, is imported by those who want it. No file is opened here.
+Read: parameter sets, slice segment headers, reference picture sets. `walk`, which reads slice data and needs
+numba, is imported by those who want it. Bits and packagings are those of `h264`. No file is opened here.
 """
 
 from vidstega.hevc.nal import (

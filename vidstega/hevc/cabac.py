@@ -490,7 +490,9 @@ def _residual(
                 out[n, bl.LEVEL] = level
                 out[n, bl.PLACE] = place
                 out[n, bl.BLOCK] = block
-                out[n, bl.POSITION] = ((row << 2) + (inside >> 2)) << bl.ROW_SHIFT | (column << 2) + (inside & 3)
+                out[n, bl.POSITION] = ((row << 2) + (inside >> 2)) << bl.ROW_SHIFT | (column << 2) + (
+                    inside & 3
+                )
                 out[n, bl.FLAGS] = flags | signs >> (told - 1 - j) & 1
                 out[n, bl.SIGN_QP] = qp
                 n += 1
@@ -652,9 +654,7 @@ def walk(
                             return bl.HAS_PCM, ts, n
                     parts = 1 if shape == _2NX2N else 4
                     across = edge if shape == _2NX2N else edge >> 1
-                    s = _intra_modes(
-                        data, states, parts, across, xi, yi, left_mode, above_mode, modes, s
-                    )
+                    s = _intra_modes(data, states, parts, across, xi, yi, left_mode, above_mode, modes, s)
                     if parts == 1:
                         modes[1] = modes[2] = modes[3] = modes[0]
                 else:
@@ -662,13 +662,13 @@ def walk(
                     merged = int64(0)
                     for i in range(parts):
                         wide, high = 4 * edge, 4 * edge
-                        if shape == _2NXN or shape == _NXN:
+                        if shape in (_2NXN, _NXN):
                             high >>= 1
-                        if shape == _NX2N or shape == _NXN:
+                        if shape in (_NX2N, _NXN):
                             wide >>= 1
-                        if shape == _2NXNU or shape == _2NXND:
+                        if shape in (_2NXNU, _2NXND):
                             high = edge if (i == 0) == (shape == _2NXNU) else 3 * edge
-                        if shape == _NLX2N or shape == _NRX2N:
+                        if shape in (_NLX2N, _NRX2N):
                             wide = edge if (i == 0) == (shape == _NLX2N) else 3 * edge
                         merged, s = _prediction(data, states, p, wide, high, depth, s)
                         if merged < 0:

@@ -69,7 +69,7 @@ def _listed(bits: Bits, count: int, sign: int) -> tuple[tuple[int, bool], ...]:
     found, at = [], 0
     for _ in range(count):
         at += sign * (1 + bits.ue())
-        found.append((at, bool(bits.u(1))))
+        found.append((at, bits.flag()))
     return tuple(found)
 
 
@@ -80,7 +80,7 @@ def _predicted(bits: Bits, base: ShortTerm) -> ShortTerm:
     every = (*base.every, (0, False))
     kept: list[tuple[int, bool]] = []
     for difference, _ in every:
-        used = bool(bits.u(1))
+        used = bits.flag()
         if used or bits.u(1):  # used_by_curr_pic_flag, use_delta_flag
             kept.append((difference + delta, used))
     before = sorted((pair for pair in kept if pair[0] < 0), reverse=True)
@@ -153,7 +153,11 @@ class References:
 
     def _refer(self, place: Place, poc: int) -> None:
         size, kept = 1 << place.log2_lsb, {}
-        named = [(poc + difference, used) for difference, used in place.short.every if poc + difference in self._held]
+        named = [
+            (poc + difference, used)
+            for difference, used in place.short.every
+            if poc + difference in self._held
+        ]
         for long in place.long:
             whole = poc - poc % size + long.poc if long.whole else long.poc
             named += [
@@ -166,4 +170,3 @@ class References:
             if used:
                 self.alone.discard(self._held[held])
         self._held = kept
-

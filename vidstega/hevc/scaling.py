@@ -14,10 +14,14 @@ ScalingLists = tuple[tuple[tuple[int, ...], int], ...] | None
 """By 6 * sizeId + matrixId, for sizes of 4 to 32: the coefficients in diagonal order, and that of DC."""
 
 # Table 7-6, in the order of the diagonal scan of 8x8.
-_INTRA_8X8 = """16 16 16 16 16 16 16 16 16 16 17 16 17 16 17 18 17 18 18 17 18 21 19 20 21 20 19 21 24 22 22 24
-24 22 22 24 25 25 27 30 27 25 25 29 31 35 35 31 29 36 41 44 41 36 47 54 54 47 65 70 65 88 88 115"""
-_INTER_8X8 = """16 16 16 16 16 16 16 16 16 16 17 17 17 17 17 18 18 18 18 18 18 20 20 20 20 20 20 20 24 24 24 24
-24 24 24 24 25 25 25 25 25 25 25 28 28 28 28 28 28 33 33 33 33 33 41 41 41 41 54 54 54 71 71 91"""
+_INTRA_8X8 = """
+16 16 16 16 16 16 16 16 16 16 17 16 17 16 17 18 17 18 18 17 18 21
+19 20 21 20 19 21 24 22 22 24 24 22 22 24 25 25 27 30 27 25 25 29
+31 35 35 31 29 36 41 44 41 36 47 54 54 47 65 70 65 88 88 115"""
+_INTER_8X8 = """
+16 16 16 16 16 16 16 16 16 16 17 17 17 17 17 18 18 18 18 18 18 20
+20 20 20 20 20 20 24 24 24 24 24 24 24 24 25 25 25 25 25 25 25 28
+28 28 28 28 28 33 33 33 33 33 41 41 41 41 54 54 54 71 71 91"""
 
 
 def _default(size: int, matrix: int) -> tuple[tuple[int, ...], int]:
@@ -26,7 +30,9 @@ def _default(size: int, matrix: int) -> tuple[tuple[int, ...], int]:
     return tuple(map(int, (_INTRA_8X8 if matrix < 3 else _INTER_8X8).split())), 16
 
 
-DEFAULTS: tuple[tuple[tuple[int, ...], int], ...] = tuple(_default(size, m) for size in range(4) for m in range(6))
+DEFAULTS: tuple[tuple[tuple[int, ...], int], ...] = tuple(
+    _default(size, m) for size in range(4) for m in range(6)
+)
 
 
 def read_lists(bits: Bits) -> tuple[tuple[tuple[int, ...], int], ...]:
@@ -64,7 +70,7 @@ def diagonal(edge: int) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=8)
 def factors(lists: ScalingLists) -> NDArray[np.float32]:
-    """ScalingFactor over 16 (7.4.5) as (size, matrix, row, column), 1 being flat; where lists are None, ones."""
+    """ScalingFactor over 16 (7.4.5) as (size, matrix, row, column), 1 being flat, as all is without lists."""
     out = np.ones((4, 6, 32, 32), np.float32)
     if lists is None:
         return out

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from vidstega.errors import InputError
 from vidstega.h264.bits import Bits, unescape
@@ -80,7 +80,10 @@ class SPS:
 
 @lru_cache
 def parse_sps(nal: bytes) -> SPS:
-    """Read a sequence parameter set of the base layer, NAL header included; InputError if it makes no sense."""
+    """Read a sequence parameter set of the base layer, NAL header included.
+
+    InputError if it makes no sense.
+    """
     if len(nal) > _SANE_SET:
         raise InputError(f"an HEVC sequence parameter set of {len(nal):,} bytes makes no sense")
     bits = Bits(unescape(nal)[2:])
@@ -103,11 +106,11 @@ def parse_sps(nal: bytes) -> SPS:
     scaling: ScalingLists = None
     if bits.u(1):
         scaling = read_lists(bits) if bits.u(1) else DEFAULTS
-    amp, sao = bool(bits.u(1)), bool(bits.u(1))
+    amp, sao = bits.flag(), bits.flag()
     pcm = _pcm(bits) if bits.u(1) else None
     short = _short_term_sets(bits)
     long = _long_term(bits, log2_poc_lsb) if bits.u(1) else None
-    temporal_mvp, _ = bool(bits.u(1)), bits.u(1)  # strong_intra_smoothing_enabled_flag
+    temporal_mvp, _ = bits.flag(), bits.u(1)  # strong_intra_smoothing_enabled_flag
     fields = bool(bits.u(1) and read_vui(bits, layers))
     extended = bool(bits.u(1) and bits.u(8))
     return SPS(
@@ -167,7 +170,7 @@ def _long_term(bits: Bits, log2_poc_lsb: int) -> tuple[tuple[int, bool], ...]:
     count = bits.ue()
     if count > _MOST_LONG:
         raise InputError(_SPS_NONSENSE)
-    return tuple((bits.u(log2_poc_lsb), bool(bits.u(1))) for _ in range(count))
+    return tuple((bits.u(log2_poc_lsb), bits.flag()) for _ in range(count))
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,7 @@ def _bounds(whole: int, count: int, told: tuple[int, ...] | None) -> list[int]:
         bounds = [whole * i // count for i in range(count + 1)]
     else:
         bounds = [*accumulate(told, initial=0), whole]
-    if any(stop <= start for start, stop in zip(bounds, bounds[1:], strict=False)):
+    if any(stop <= start for start, stop in pairwise(bounds)):
         raise InputError(_PPS_NONSENSE)
     return bounds
 
@@ -228,11 +231,11 @@ class PPS:
 
 @lru_cache
 def parse_pps(nal: bytes) -> PPS:
-    """Read a picture parameter set of the base layer, NAL header included; InputError if it makes no sense."""
+    """Read a picture parameter set of the base layer, NAL header included; InputError if it is none."""
     if len(nal) > _SANE_SET:
         raise InputError(f"an HEVC picture parameter set of {len(nal):,} bytes makes no sense")
     bits = Bits(unescape(nal)[2:])
-    flag = lambda: bool(bits.u(1))  # noqa: E731
+    flag = bits.flag
     ids = bits.ue(), bits.ue()
     dependent, output, extra_bits, hiding, init = flag(), flag(), bits.u(3), flag(), flag()
     refs, init_qp = (1 + bits.ue(), 1 + bits.ue()), 26 + bits.se()
@@ -311,7 +314,9 @@ class ParameterSets:
             units, length_size = list(_arrays(extradata)), 1 + (extradata[21] & 3)
         else:
             units, length_size = list(annexb_nals(extradata)), 0
-        sps, pps = (tuple(n for n in units if is_set(n) and kind_of(n) == kind) for kind in (NAL_SPS, NAL_PPS))
+        sps, pps = (
+            tuple(n for n in units if is_set(n) and kind_of(n) == kind) for kind in (NAL_SPS, NAL_PPS)
+        )
         return cls(extradata, length_size, sps, pps)
 
 

@@ -215,8 +215,8 @@ class _Reader:
                     raise InputError(_NONSENSE)
                 low, used = known[index]
             else:
-                low, used = bits.u(sps.log2_poc_lsb), bool(bits.u(1))
-            whole = bool(bits.u(1))
+                low, used = bits.u(sps.log2_poc_lsb), bits.flag()
+            whole = bits.flag()
             cycle = (0 if i in (0, from_sps) else cycle) + (bits.ue() if whole else 0)
             found.append(LongTerm(low - (cycle << sps.log2_poc_lsb) if whole else low, whole, used))
         return tuple(found)
@@ -226,7 +226,7 @@ class _Reader:
         bits, sps, pps = self.bits, self.sps, self.pps
         kind, place = self.place()
         temporal_mvp = bool(self.type not in IDR and sps.temporal_mvp and bits.u(1))
-        sao = (bool(bits.u(1)), bool(bits.u(1))) if sps.sao else (False, False)
+        sao = (bits.flag(), bits.flag()) if sps.sao else (False, False)
         refs, l1_zero, init, merges = (0, 0), False, False, 5
         if kind != SLICE_I:
             refs = self._refs(kind)
@@ -302,7 +302,7 @@ class _Reader:
         bits, pps = self.bits, self.pps
         off = pps.deblocking_off
         if pps.deblocking_override and bits.u(1):
-            off = bool(bits.u(1))
+            off = bits.flag()
             if not off:
                 bits.se(), bits.se()
         if pps.loop_across_slices and (any(sao) or not off):

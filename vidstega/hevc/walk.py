@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -240,8 +241,8 @@ def _scan_of_units(sps: SPS, pps: PPS) -> tuple[NDArray[np.int32], NDArray[np.in
         return address.reshape(-1), tile.reshape(-1)
     order, number = [], 0
     across, down = pps.tiling.bounds(sps.ctbs)
-    for top, bottom in zip(down, down[1:], strict=False):
-        for left, right in zip(across, across[1:], strict=False):
+    for top, bottom in pairwise(down):
+        for left, right in pairwise(across):
             order.append(address[top:bottom, left:right].reshape(-1))
             tile[top:bottom, left:right] = number
             number += 1

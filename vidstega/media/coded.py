@@ -40,7 +40,7 @@ class HEVCPictures:
         """Numbers of the pictures that no other refers to, in the order they were given in."""
         return np.array(sorted(self._references.alone), np.int64)
 
-    def sets(self) -> InBand:
+    def sets(self) -> InBand[hevc.ParameterSets]:
         """All distinct parameter sets."""
         return InBand(self._extra, tuple(self._sps), tuple(self._pps), self._in_band)
 

@@ -213,7 +213,9 @@ class _Collector:
                 digest = essence_digest(data, self._codec, self._length_size)
         elif self._codec == "hevc":
             data = bytes(packet)
-            flags |= self.pictures.add(packet, data) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
+            flags |= self.pictures.add(packet, data) | (
+                SAFE if flags & KEY and self._starts.at(packet) else 0
+            )
             if self._digest:
                 digest = essence_digest(data, self._codec, self.pictures.length_size)
         else:
@@ -241,7 +243,7 @@ class _Collector:
         packets["flags"][self.pictures.alone] |= NONREF
         return packets
 
-    def sets(self) -> InBand:
+    def sets(self) -> InBand[h264.ParameterSets]:
         return InBand(self._extra, tuple(self._sps), tuple(self._pps), self._in_band)
 
     def _h264_flags(self, data: bytes, flags: int) -> int:

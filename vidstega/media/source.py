@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidstega import h264, hevc
 
+S = TypeVar("S")
 NO_TIME = -(1 << 63)
 KEY, DISCARD, HIDDEN, IDR, SAFE, NONREF = 1, 2, 4, 8, 16, 32
 """Flags of a packet: key, cut away by an edit list, shows nothing, holds an IDR, decoding can start here,
@@ -112,10 +113,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class InBand:
+class InBand(Generic[S]):
     """Parameter sets of a stream: its extradata, and the distinct ones of it and the packets."""
 
-    extra: h264.ParameterSets | hevc.ParameterSets | None = field(repr=False, default=None)
+    extra: S | None = field(repr=False, default=None)
     sps: tuple[bytes, ...] = field(repr=False, default=())
     pps: tuple[bytes, ...] = field(repr=False, default=())
     with_packets: bool = False
@@ -142,12 +143,12 @@ class Scan:
     source: Source
     packets: Packets = field(repr=False)
     streams: tuple[StreamInfo, ...]
-    sets: InBand = field(repr=False, default=InBand())
+    sets: InBand[h264.ParameterSets] = field(repr=False, default=InBand())
     digests: dict[int, int] = field(repr=False, default_factory=dict)
     extents: dict[int, tuple[Fraction, Fraction]] = field(repr=False, default_factory=dict)
     joins: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
-    hevc: InBand = field(repr=False, default=InBand())
+    hevc: InBand[hevc.ParameterSets] = field(repr=False, default=InBand())
     memo: dict[str, Any] = field(repr=False, compare=False, default_factory=dict)
 
     @property

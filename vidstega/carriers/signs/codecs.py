@@ -48,7 +48,7 @@ class Codec(ABC):
     """Whether every picture that no other refers to is known, not only those that say so themselves."""
 
     @abstractmethod
-    def in_band(self, scan: Scan) -> InBand:
+    def in_band(self, scan: Scan) -> InBand[Any]:
         """The parameter sets that were seen."""
 
     @abstractmethod
@@ -122,7 +122,7 @@ class _H264(Codec):
     kernels = ("vidstega.h264.cabac", "vidstega.h264.cavlc")
     tells_all = False
 
-    def in_band(self, scan: Scan) -> InBand:
+    def in_band(self, scan: Scan) -> InBand[Any]:
         return scan.sets
 
     def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> h264_slices.Sets:
@@ -166,7 +166,7 @@ class _HEVC(Codec):
     kernels = ("vidstega.hevc.cabac",)
     tells_all = True
 
-    def in_band(self, scan: Scan) -> InBand:
+    def in_band(self, scan: Scan) -> InBand[Any]:
         return scan.hevc
 
     def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> hevc.Sets:

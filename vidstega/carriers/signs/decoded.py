@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega.carriers.signs.edges import margins
 from vidstega.carriers.signs.codecs import codec_of
+from vidstega.carriers.signs.edges import margins
 from vidstega.carriers.signs.walks import Walked
 from vidstega.errors import InputError, VerificationError
 from vidstega.media.compare import Promise

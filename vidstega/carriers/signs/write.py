@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from vidstega.carriers.base import Failure
 from vidstega.carriers.signs import cost
+from vidstega.carriers.signs.codecs import codec_of
 from vidstega.carriers.signs.decoded import margins_of
 from vidstega.carriers.signs.find import keys_of, negatives
 from vidstega.carriers.signs.layout import HEADER_SIGNS, Header, Opening, message_places
 from vidstega.carriers.signs.plan import SignsPlan
-from vidstega.carriers.signs.codecs import codec_of
 from vidstega.carriers.signs.walks import Walked, pictures
 from vidstega.errors import CapacityError, UnsupportedError
 from vidstega.media.packets import Changes
