@@ -18,6 +18,9 @@ RASL = (8, 9)
 _SLICES = (*range(10), *range(16, 22))
 _BETWEEN = (35, 36, 37, 38)  # access unit delimiter, ends of sequence and of stream, filler
 _SEI_HASH = 132
+_SEI_OF_ALL = {5, 129, 137, 144, 147}
+"""Messages about a stream as a whole, which MP4 keeps with parameter sets (ISO/IEC 14496-15, 8.3.3.1): user
+data, parameter sets in force, mastering display, light level, transfer."""
 
 
 def kind_of(nal: bytes) -> int:
@@ -47,7 +50,10 @@ def is_of_layer(nal: bytes) -> bool:
 
 def is_counted(nal: bytes) -> bool:
     """Whether a unit stays with its picture, whatever container it is in."""
-    return len(nal) > 2 and kind_of(nal) not in (NAL_VPS, NAL_SPS, NAL_PPS, *_BETWEEN)
+    kind = kind_of(nal)
+    if kind in NAL_SEI:
+        return not set(_payload_types(nal)) <= _SEI_OF_ALL
+    return kind >= 0 and kind not in (NAL_VPS, NAL_SPS, NAL_PPS, *_BETWEEN)
 
 
 def tells_hash(units: Iterable[bytes]) -> bool:
