@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from hevc_made import CODINGS, coded_pictures, encode, requires_x265
+from hevc_written import Cut, write
 
 from vidstega.carriers.signs.codecs import CODECS
 from vidstega.carriers.signs.edges import margins
@@ -247,3 +248,56 @@ def test_a_block_is_named_by_its_place_size_and_plane(made: Path) -> None:
     assert not signs.inter.any() and not (signs.block >> bl.SKIP_SHIFT).any()
     header = parse_header(units[0], sets)
     assert header.first and header.kind == 2 and header.data_bit % 8 == 0
+
+
+# -- what no encoder at hand makes -----------------------------------------------------------------------
+
+CUTS = {
+    "one": Cut(),
+    "tiles": Cut(across=(0, 2), down=(0, 3)),
+    "tiles, a slice each": Cut(across=(0, 3), slices=(0, 12)),
+    "slices in tiles": Cut(across=(0, 3), slices=(0, 5, 12)),
+    "dependent slices": Cut(dependent=(4, 9), slices=(0, 11)),
+    "wavefront": Cut(wavefront=True),
+    "wavefront, dependent slices": Cut(wavefront=True, dependent=(6, 12, 15, 18)),
+    "wavefront in tiles": Cut(wavefront=True, across=(0, 2, 3), down=(0, 2)),
+    "wavefront, slices": Cut(wavefront=True, slices=(0, 6, 9, 12), dependent=(15, 18)),
+}
+
+
+def frames_of(stream: bytes, threads: int) -> list[list[np.ndarray]]:
+    """Planes of all frames of a byte stream that a decoder has nothing to say of."""
+    context = av.CodecContext.create("hevc", "r")
+    context.thread_count, context.options = threads, {"err_detect": "explode"}
+    packets = [*context.parse(stream), *context.parse()]
+    frames = [frame for packet in [*packets, None] for frame in context.decode(packet)]
+    assert not any(frame.is_corrupt for frame in frames)
+    return [[plane.copy() for plane in planes(frame)] for frame in frames]
+
+
+@pytest.mark.parametrize("cut", CUTS)
+def test_tiles_wavefronts_and_dependent_slices_are_walked(cut: str) -> None:
+    made = write(CUTS[cut])
+    sets = Sets.parse([made.sps], [made.pps])
+    for units, signs in zip(made.pictures, made.signs, strict=True):
+        picture = walk_picture(units, sets)
+        assert picture.obstacle == "" and picture.signs.negative.tolist() == [bool(sign) for sign in signs]
+        assert len(units) == len({*CUTS[cut].slices, *CUTS[cut].dependent})
+    ok = np.flatnonzero(usable(picture))
+    assert len(ok) > len(signs) - len(units) - 24 and picture.signs.inter.all()
+    turned = turn(made.pictures[1], picture.signs[ok[::2]])
+    assert not len(turned.wet)
+    hurt = [nal[:-1] + bytes([nal[-1] ^ 64]) for nal in made.pictures[1]]
+    assert walk_picture(hurt, sets).obstacle
+    if CUTS[cut].wavefront and len(CUTS[cut].across) > 1:
+        return  # FFmpeg does not read this
+    before = frames_of(made.stream(), 1)
+    assert len(before) == 2
+    for threads in (1, 4):
+        after = frames_of(made.stream([made.pictures[0], list(turned.units)]), threads)
+        assert all(map(np.array_equal, before[0], after[0]))
+        off = [a.astype(np.int64) - b for a, b in zip(after[1], before[1], strict=True)]
+        chosen = picture.signs[ok[::2]]
+        assert_inside(off, blocks_of(chosen, next(iter(sets.sps.values()))))
+        energy = float(((2 * quanta(chosen, made.pictures[1], sets)) ** 2).sum())
+        assert 0.6 < sum(float((plane**2).sum()) for plane in off) / energy < 1.4
