@@ -1,4 +1,4 @@
-"""HEVC written bit by bit, for what no encoder at hand makes: tiles, dependent slices, with wavefronts or not.
+"""HEVC written bit by bit, for what no encoder at hand makes: tiles, dependent slices, wavefronts in both.
 
 Each coding tree unit of 16x16 is one block: predicted from within (mode 0 of the list) in the first picture,
 merged in the second; each of its transform blocks has a DC level of 1 or none.

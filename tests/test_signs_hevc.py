@@ -9,6 +9,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,11 +18,12 @@ from hevc_made import CODINGS, encode, requires_x265
 
 import vidstega
 from vidstega import hevc
-from vidstega.carriers.signs import InSigns
+from vidstega.carriers.signs import InSigns, walks
 from vidstega.carriers.signs.tiers import tiers_of
-from vidstega.carriers.signs.walks import KERNELS, pictures, tiers
+from vidstega.carriers.signs.walks import KERNELS, Walked, pictures, tiers
 from vidstega.errors import CapacityError, InputError, PayloadError, UnsupportedError, VerificationError
 from vidstega.h264.bits import escape
+from vidstega.media.coded import HEVCPictures
 from vidstega.media.decode import decode_all, frame_digest
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import IDR, NONREF, PACKET
@@ -202,6 +204,25 @@ def test_parameter_sets_that_change_are_refused(tmp_path: Path) -> None:
     scan = scan_file(first)
     object.__setattr__(scan, "hevc", type(sets)(sets.extra, sets.sps, (*sets.pps, *other.pps)))
     assert InSigns().obstacle(scan) == "its parameter sets change in mid-stream"
+
+
+def test_parameter_sets_of_another_sample_description_are_seen(cover: Path) -> None:
+    """A packet from which on another entry of stsd holds comes with its configuration."""
+    seen, told = scan_file(cover).hevc.extra, {}
+    pictures = HEVCPictures(seen.extradata)
+    packet = SimpleNamespace(has_sidedata=told.__contains__, get_sidedata=told.__getitem__)
+    first = next(walked.packet for walked in islice_of(cover))
+    pictures.add(packet, first)
+    assert pictures.sets().pps == seen.pps
+    other = bytearray(seen.pps[0])
+    other[3] ^= 1
+    told["new_extradata"] = b"".join(b"\0\0\0\1" + nal for nal in (seen.sps[0], bytes(other)))
+    pictures.add(packet, first)
+    assert pictures.sets().pps == (*seen.pps, bytes(other)) and pictures.length_size == 4
+
+
+def islice_of(path: Path) -> list[Walked]:
+    return list(islice(walks.pictures(scan_file(path)), 1))
 
 
 # -- damage ---------------------------------------------------------------------------------------------

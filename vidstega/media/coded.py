@@ -1,16 +1,17 @@
-"""What a pass over the packets of an HEVC stream tells of its pictures, by the heads of their slices."""
+"""What the NAL units of a packet tell: what of it stays as it is, and which pictures of HEVC are free."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import xxhash
 from av.packet import Packet
 from numpy.typing import NDArray
 
-from vidstega import hevc
+from vidstega import h264, hevc
 from vidstega.errors import InputError
-from vidstega.h264.nal import nals
 from vidstega.media.source import IDR, InBand
 
 
@@ -49,7 +50,7 @@ class HEVCPictures:
         if packet.has_sidedata("new_extradata"):  # another sample description
             self._take_extradata(bytes(packet.get_sidedata("new_extradata")))
         first = b""
-        for nal in nals(data, self.length_size):
+        for nal in h264.nals(data, self.length_size):
             if hevc.is_slice(nal):
                 first = nal
                 break
@@ -86,3 +87,35 @@ class HEVCPictures:
                 self._sets.pps[pps.id] = pps
         except InputError:
             return  # pictures under it cannot be read, and may refer to anything
+
+
+ESSENTIAL: dict[str, Callable[[bytes], bool]] = {
+    "h264": lambda nal: bool(nal) and nal[0] & 31 not in (7, 8, 9, 12),
+    "hevc": hevc.is_counted,
+}
+"""By codec, whether a NAL unit stays with its packet in whatever container."""
+
+
+def essence(data: bytes, codec: str, length_size: int) -> list[bytes]:
+    """The NAL units of a packet of H.264 or HEVC without what containers add, take away or repack."""
+    return list(filter(ESSENTIAL[codec], h264.nals(data, length_size)))
+
+
+def essence_digest(data: bytes, codec: str, length_size: int) -> int:
+    """The digest that a packet of H.264 or HEVC has in the table of a scan."""
+    return short_digest(essence(data, codec, length_size))
+
+
+def length_size_of(codec: str, extradata: bytes) -> int:
+    """Bytes of length in front of a NAL unit of either, 0 for start codes and other codecs."""
+    if codec == "h264" and extradata:
+        return h264.ParameterSets.parse(extradata).length_size
+    return HEVCPictures(extradata).length_size if codec == "hevc" else 0
+
+
+def short_digest(parts: Any) -> int:
+    """Of one or several buffers."""
+    digest = xxhash.xxh3_64()
+    for part in parts if isinstance(parts, list) else (parts,):
+        digest.update(part)
+    return digest.intdigest()

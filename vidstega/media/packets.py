@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from vidstega import files
 from vidstega.errors import InputError
 from vidstega.media.boxes import is_quicktime
+from vidstega.media.coded import essence_digest
 from vidstega.media.coders import Coded
 from vidstega.media.decode import packets_from
 from vidstega.media.mux import mux
 from vidstega.media.open import reading
-from vidstega.media.scan import essence_digest
 from vidstega.media.segments import Span
 from vidstega.media.source import Packets, Scan, Source
 from vidstega.media.tracks import MUXERS

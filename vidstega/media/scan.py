@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
@@ -17,9 +16,16 @@ import xxhash
 from av.container import InputContainer
 from av.packet import Packet
 
-from vidstega import h264, hevc
+from vidstega import h264
 from vidstega.errors import InputError
-from vidstega.media.coded import HEVCPictures
+from vidstega.media.coded import (
+    ESSENTIAL,
+    HEVCPictures,
+    essence,
+    essence_digest,
+    length_size_of,
+    short_digest,
+)
 from vidstega.media.fields import Pairs, h264_fields, mpeg2_fields
 from vidstega.media.open import Heard, best_video, codec_name, is_cover_art, packets_of, reading, solid
 from vidstega.media.source import (
@@ -221,7 +227,7 @@ class _Collector:
         else:
             flags |= self._hidden(packet) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
             if self._digest:
-                digest = _short_digest(packet)
+                digest = short_digest(packet)
         times = (NO_TIME if t is None else t for t in (packet.pts, packet.dts))
         pos = -1 if packet.pos is None else packet.pos
         self._rows.append((*times, packet.duration or 0, pos, digest, packet.size, flags))
@@ -278,7 +284,7 @@ class _Running:
         self._codec = codec_name(stream) if stream.codec_context is not None else ""
         context = stream.codec_context
         extradata = context.extradata if context is not None else None
-        self._length_size = _length_size(self._codec, extradata or b"")
+        self._length_size = length_size_of(self._codec, extradata or b"")
         self._hash = xxhash.xxh3_64()
         self._tick, self._times = stream.time_base, (1, 0)
 
@@ -294,7 +300,7 @@ class _Running:
             self._times = (
                 (packet.pts, packet.pts) if last < first else (min(first, packet.pts), max(last, packet.pts))
             )
-        if self._codec in _ESSENCE:
+        if self._codec in ESSENTIAL:
             for part in essence(bytes(packet), self._codec, self._length_size):
                 self._hash.update(part)
         elif self._codec == "aac":
@@ -306,39 +312,10 @@ class _Running:
         return self._hash.intdigest()
 
 
-_ESSENCE: dict[str, Callable[[bytes], bool]] = {
-    "h264": lambda nal: bool(nal) and nal[0] & 31 not in (7, 8, 9, 12),
-    "hevc": hevc.is_counted,
-}
-
-
-def essence(data: bytes, codec: str, length_size: int) -> list[bytes]:
-    """The NAL units of a packet of H.264 or HEVC without what containers add, take away or repack."""
-    return list(filter(_ESSENCE[codec], h264.nals(data, length_size)))
-
-
-def essence_digest(data: bytes, codec: str, length_size: int) -> int:
-    """The digest that a packet of H.264 or HEVC has in the table of a scan."""
-    return _short_digest(essence(data, codec, length_size))
-
-
-def _length_size(codec: str, extradata: bytes) -> int:
-    if codec == "h264" and extradata:
-        return h264.ParameterSets.parse(extradata).length_size
-    return HEVCPictures(extradata).length_size if codec == "hevc" else 0
-
-
 def _without_adts(data: bytes) -> bytes:
     if len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
         return data[7 if data[1] & 1 else 9 :]
     return data
-
-
-def _short_digest(parts: Any) -> int:
-    digest = xxhash.xxh3_64()
-    for part in parts if isinstance(parts, list) else (parts,):
-        digest.update(part)
-    return digest.intdigest()
 
 
 def _hidden(codec: str, packet: Packet[Any]) -> int:

@@ -129,11 +129,12 @@ def _margins(
 # -- proof ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
-    """Squared errors per luma sample of the pictures that may differ; frames looked at in all."""
+    """Squared errors per sample of luma and of chroma of the pictures that may differ; frames looked at."""
 
-    errors: list[float]
+    luma: list[float]
+    chroma: list[float]
     frames: int
 
 
@@ -154,17 +155,26 @@ def compare_decoded(cover: Scan, stego: Scan, promise: Promise, work: Work) -> d
         span = slice(part.first, part.stop)
         rows = (cover.packets[span], stego.packets[span])
         calls.append((_compare, (cover.source, stego.source), part.first, rows, may_differ[span], threads))
-    errors: list[float] = []
+    luma: list[float] = []
+    chroma: list[float] = []
     with work.progress.stage("verify", len(calls), "part") as advance:
         for seen in work.pool.in_order(calls):
-            errors += seen.errors
+            luma += seen.luma
+            chroma += seen.chroma
             advance(1)
-    if not errors:
+    if not luma:
         return {}
     peak = (1 << cover.depth) - 1
-    decibels = [min(_BEST_DB, 10 * np.log10(peak**2 / max(error, 1e-12))) for error in errors]
-    mean = min(_BEST_DB, 10 * np.log10(peak**2 / max(float(np.mean(errors)), 1e-12)))
-    return {"psnr_db": float(mean), "psnr_worst_db": float(min(decibels)), "decoded": float(len(errors))}
+    return {
+        "psnr_db": _decibels(float(np.mean(luma)), peak),
+        "psnr_worst_db": _decibels(max(luma), peak),
+        "psnr_chroma_db": _decibels(float(np.mean(chroma)), peak),
+        "decoded": float(len(luma)),
+    }
+
+
+def _decibels(error: float, peak: int) -> float:
+    return float(min(_BEST_DB, 10 * np.log10(peak**2 / max(error, 1e-12))))
 
 
 def _compare(
@@ -174,20 +184,22 @@ def _compare(
     may_differ: NDArray[np.bool_],
     threads: int,
 ) -> Seen:
-    errors, frames = [], 0
+    seen = Seen([], [], 0)
     let_go()
     for theirs, ours in _pairs(sources, first, rows, threads):
         if theirs[0] != ours[0]:
             raise VerificationError(f"packets {theirs[0]} and {ours[0]} decode in each other's place")
         before, after = planes(theirs[1]), planes(ours[1])
-        frames += 1
+        seen.frames += 1
         if may_differ[ours[0] - first]:
-            errors.append(_squared_error(before[0], after[0]))
+            seen.luma.append(_squared_error(before[0], after[0]))
+            colours = map(_squared_error, before[1:], after[1:])
+            seen.chroma.append(sum(colours) / max(1, len(before) - 1))
         elif not all(map(np.array_equal, before, after)):
             raise VerificationError(
                 f"packet {ours[0]} decodes to other samples, though nothing of it changed"
             )
-    return Seen(errors, frames)
+    return seen
 
 
 def _pairs(

@@ -19,9 +19,9 @@ from vidstega.carriers.signs.walks import KERNELS, Walked, obstacle_of, pictures
 from vidstega.carriers.signs.write import turns
 from vidstega.clock import Clock
 from vidstega.errors import CapacityError, InputError, UnsupportedError, VerificationError
+from vidstega.media.coded import essence
 from vidstega.media.compare import Promise
 from vidstega.media.packets import mux_changed, patch
-from vidstega.media.scan import essence
 from vidstega.media.source import Scan
 from vidstega.pool import Work
 from vidstega.residual import turn
@@ -138,7 +138,8 @@ _SIGNS_BYTES = 40 * memory.MIB
 
 
 def _memory(scan: Scan, frames: int) -> int:
-    held = (4 + frames) * scan.size[0] * scan.size[1] * 3 // 2 if frames else 0
+    sample = 1 if scan.depth <= 8 else 2
+    held = (4 + frames) * scan.size[0] * scan.size[1] * 3 // 2 * sample if frames else 0
     return memory.total(
         scan, memory.SCRYPT_BYTES + memory.WORKER_BYTES + memory.NUMBA_BYTES + _SIGNS_BYTES + held
     )
