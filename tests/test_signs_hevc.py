@@ -18,9 +18,9 @@ from hevc_made import CODINGS, encode, requires_x265
 
 import vidstega
 from vidstega import hevc
-from vidstega.carriers.signs import InSigns, walks
+from vidstega.carriers.signs import InSigns
 from vidstega.carriers.signs.tiers import tiers_of
-from vidstega.carriers.signs.walks import KERNELS, Walked, pictures, tiers
+from vidstega.carriers.signs.walks import KERNELS, pictures, tiers
 from vidstega.errors import CapacityError, InputError, PayloadError, UnsupportedError, VerificationError
 from vidstega.h264.bits import escape
 from vidstega.media.coded import HEVCPictures
@@ -36,7 +36,17 @@ KEY = "correct horse"
 MESSAGE = b"meet at noon"
 GOLDEN = Path(__file__).parent / "golden"
 RICH = "bframes=3:b-pyramid=0:pbratio=0.8"
-CLIPS = ("nat_hevc10_1080p_editlist_rot90_opengop_aac.mp4", "nat_hevc_4320p_8k24_aac.mp4")
+SOME = (
+    "10 bits",
+    "slices",
+    "open groups",
+    "temporal layers",
+    "scaling lists",
+    "constrained intra",
+    "P alone",
+)
+PHONE = "nat_hevc10_1080p_editlist_rot90_opengop_aac.mp4"
+LARGE = "nat_hevc_4320p_8k24_aac.mp4"
 
 
 @pytest.fixture(scope="module")
@@ -67,28 +77,33 @@ def complaints(path: Path, threads: int) -> str:
 
 
 @requires_ffmpeg
-@pytest.mark.parametrize("name", CLIPS)
-def test_a_phones_clip_carries_a_kilobyte_without_a_byte_more(clips: Path, name: str, tmp_path: Path) -> None:
-    clip, stego, message = clips / name, tmp_path / "stego.mp4", os.urandom(1024)
+def test_a_phones_clip_carries_a_kilobyte_without_a_byte_more(clips: Path, tmp_path: Path) -> None:
+    clip, stego, message = clips / PHONE, tmp_path / "stego.mp4", os.urandom(1024)
     result = vidstega.embed(clip, stego, message, key=KEY, compress=False)
     assert (result.method, result.mode) == ("signs", "patch") and result.alpha <= 1 / 16
     assert stego.stat().st_size == clip.stat().st_size == result.bytes_after
     assert vidstega.extract(stego, key=KEY) == message
-    assert result.measured["psnr_worst_db"] > 60
-    if "4320p" in name:
-        return
-    for threads in (1, 4):
-        assert complaints(stego, threads).count("\n") <= complaints(clip, threads).count("\n")
-    changed = sum(a != b for a, b in zip(digests(clip), digests(stego), strict=True))
-    assert 0 < changed <= result.measured["pictures"]
+    assert result.measured["psnr_worst_db"] > 60 and result.measured["psnr_chroma_db"] > 60
+    before, after = scan_file(clip, digest=True), scan_file(stego, digest=True)
+    differ = before.packets["digest"] != after.packets["digest"]
+    assert differ.sum() == result.measured["pictures"] and (after.packets["flags"][differ] & NONREF).all()
+    assert [complaints(stego, threads) for threads in (1, 4)] == ["", ""]
     with pytest.raises(PayloadError):
         vidstega.extract(stego, key="another")
     with pytest.raises(PayloadError):
         vidstega.extract(clip, key=KEY)
 
 
+def test_the_last_picture_of_a_large_one_is_enough(clips: Path, tmp_path: Path) -> None:
+    """8K, eight pictures, each predicted from the one before."""
+    clip, stego, message = clips / LARGE, tmp_path / "stego.mp4", os.urandom(1024)
+    result = vidstega.embed(clip, stego, message, key=KEY, compress=False, method="signs", verify=False)
+    assert result.carrying == 1 and stego.stat().st_size == clip.stat().st_size
+    assert vidstega.extract(stego, key=KEY) == message
+
+
 @requires_x265
-@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("coding", SOME)
 def test_whatever_coding_a_message_comes_back(coding: str, tmp_path: Path) -> None:
     pixels, params = CODINGS[coding]
     params = f"{params or 'bframes=3:b-pyramid=0'}:pbratio=0.7"
@@ -113,7 +128,7 @@ def test_a_decoder_that_forgives_nothing_has_nothing_to_say(stego: Path) -> None
 
 
 @requires_x265
-@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".ts"])
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
 def test_into_any_container_that_holds_it(cover: Path, suffix: str, tmp_path: Path) -> None:
     stego = tmp_path / f"stego{suffix}"
     result = vidstega.embed(cover, stego, MESSAGE, key=KEY, method="signs", verify="full")
@@ -138,9 +153,8 @@ def test_remuxing_there_and_back_loses_nothing(stego: Path, tmp_path: Path) -> N
 
 
 @requires_x265
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_bytes_do_not_depend_on_workers(cover: Path, stego: Path, n_jobs: int, tmp_path: Path) -> None:
-    vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=KEY, method="signs", n_jobs=n_jobs)
+def test_bytes_do_not_depend_on_workers(cover: Path, stego: Path, tmp_path: Path) -> None:
+    vidstega.embed(cover, tmp_path / "s.mp4", MESSAGE, key=KEY, method="signs", n_jobs=2)
     assert (tmp_path / "s.mp4").read_bytes() == stego.read_bytes()
 
 
@@ -209,20 +223,16 @@ def test_parameter_sets_that_change_are_refused(tmp_path: Path) -> None:
 def test_parameter_sets_of_another_sample_description_are_seen(cover: Path) -> None:
     """A packet from which on another entry of stsd holds comes with its configuration."""
     seen, told = scan_file(cover).hevc.extra, {}
-    pictures = HEVCPictures(seen.extradata)
+    found = HEVCPictures(seen.extradata)
     packet = SimpleNamespace(has_sidedata=told.__contains__, get_sidedata=told.__getitem__)
-    first = next(walked.packet for walked in islice_of(cover))
-    pictures.add(packet, first)
-    assert pictures.sets().pps == seen.pps
+    first = next(pictures(scan_file(cover))).packet
+    found.add(packet, first)
+    assert found.sets().pps == seen.pps
     other = bytearray(seen.pps[0])
     other[3] ^= 1
     told["new_extradata"] = b"".join(b"\0\0\0\1" + nal for nal in (seen.sps[0], bytes(other)))
-    pictures.add(packet, first)
-    assert pictures.sets().pps == (*seen.pps, bytes(other)) and pictures.length_size == 4
-
-
-def islice_of(path: Path) -> list[Walked]:
-    return list(islice(walks.pictures(scan_file(path)), 1))
+    found.add(packet, first)
+    assert found.sets().pps == (*seen.pps, bytes(other)) and found.length_size == 4
 
 
 # -- damage ---------------------------------------------------------------------------------------------
@@ -233,7 +243,7 @@ def test_damage_is_the_one_error_or_the_exact_payload(stego: Path, tmp_path: Pat
     data, draw = bytearray(stego.read_bytes()), random.Random(1)
     start = data.index(b"mdat")
     damaged, read = tmp_path / "damaged.mp4", 0
-    for _ in range(30):
+    for _ in range(14):
         hurt = bytearray(data)
         for _ in range(draw.choice((1, 1, 20))):
             at = draw.randrange(start + 4, len(data) - 2000)
@@ -244,7 +254,7 @@ def test_damage_is_the_one_error_or_the_exact_payload(stego: Path, tmp_path: Pat
             read += 1
         except (PayloadError, InputError):
             pass
-    assert 0 < read < 30
+    assert 0 < read < 14
 
 
 @requires_x265
