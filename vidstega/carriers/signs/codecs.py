@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega import h264, hevc
+from vidstega.carriers.signs.cost import MAY_ROUGHEN
 from vidstega.errors import InputError, UnsupportedError
 from vidstega.h264 import slices as h264_slices
 from vidstega.hevc import slices as hevc_slices
@@ -46,6 +47,8 @@ class Codec(ABC):
     """Modules that are compiled when they are first imported."""
     tells_all: bool
     """Whether every picture that no other refers to is known, not only those that say so themselves."""
+    may_roughen: float
+    """Of signs turned, those that roughen edges less those that smooth them; see `cost.steepness_for`."""
 
     @abstractmethod
     def in_band(self, scan: Scan) -> InBand[Any]:
@@ -121,6 +124,7 @@ class Codec(ABC):
 class _H264(Codec):
     kernels = ("vidstega.h264.cabac", "vidstega.h264.cavlc")
     tells_all = False
+    may_roughen = MAY_ROUGHEN
 
     def in_band(self, scan: Scan) -> InBand[Any]:
         return scan.sets
@@ -165,6 +169,7 @@ class _H264(Codec):
 class _HEVC(Codec):
     kernels = ("vidstega.hevc.cabac",)
     tells_all = True
+    may_roughen = 0.1
 
     def in_band(self, scan: Scan) -> InBand[Any]:
         return scan.hevc

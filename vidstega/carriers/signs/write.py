@@ -91,7 +91,7 @@ def _costs(
 ) -> tuple[NDArray[np.float32], float]:
     """The cost of each sign, and the steepness of the cost, a mean over pictures."""
     parts, slopes, before = [], [], 0
-    amplitudes = amplitudes_of(scan, taken)
+    amplitudes, may = amplitudes_of(scan, taken), codec_of(scan).may_roughen
     margins = margins_of(scan, taken, amplitudes, work)
     for walked, amplitude in zip(taken, amplitudes, strict=True):
         if not len(walked.signs):
@@ -99,7 +99,7 @@ def _costs(
         energy = cost.energies(amplitude)
         rate = alpha + (48 / HEADER_SIGNS if before < HEADER_SIGNS else 0)
         margin = margins.get(walked.ordinal)
-        steepness = 0.0 if margin is None else cost.steepness_for(energy, margin, rate)
+        steepness = 0.0 if margin is None else cost.steepness_for(energy, margin, rate, may)
         parts.append(energy if margin is None else cost.weighed(energy, margin, steepness))
         slopes.append(steepness)
         before += len(walked.signs)
