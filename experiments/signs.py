@@ -23,9 +23,9 @@ import numpy as np
 import vidstega
 from vidstega.carriers.signs.decoded import margins_of
 from vidstega.carriers.signs.plan import room_bytes, whole
-from vidstega.carriers.signs.walks import pictures, sets_of, tiers
+from vidstega.carriers.signs.walks import pictures, tiers
+from vidstega.carriers.signs.write import amplitudes_of
 from vidstega.errors import InputError
-from vidstega.h264.scaling import quanta
 from vidstega.media.scan import scan as scan_file
 from vidstega.pool import Pool, Work
 from vidstega.progress import Progress
@@ -44,7 +44,7 @@ def shares(path: Path, used: int) -> list[float]:
     """Of each picture in use that can be decoded, the share of signs that are the smoother ones."""
     scan = scan_file(path)
     taken = list(islice(pictures(scan), used))
-    amplitudes = [one.signs.level * quanta(one.signs, one.units, sets_of(scan)) for one in taken]
+    amplitudes = amplitudes_of(scan, taken)
     found = margins_of(scan, taken, amplitudes, Work(Pool(1), Path(), Progress(False)))
     return [float((found[one.ordinal] > 0).mean()) for one in taken if one.ordinal in found]
 

@@ -317,7 +317,7 @@ def test_auto_goes_on_and_says_why(plain: Path, cover_vp9: Path, tmp_path: Path)
     assert result.method == "lsb" and "signs: the payload needs" in result.reason
     assert vidstega.extract(tmp_path / "s.mkv", key=KEY) == large
     result = vidstega.embed(cover_vp9, tmp_path / "s.webm", MESSAGE, key=KEY)
-    assert "signs: the video is vp9; signs are read in H.264" in result.reason
+    assert "signs: the video is vp9; signs are read in H.264 and HEVC" in result.reason
     with pytest.raises(UnsupportedError, match="the video is vp9"):
         vidstega.embed(cover_vp9, tmp_path / "t.webm", MESSAGE, key=KEY, method="signs")
 
@@ -327,7 +327,7 @@ def test_auto_goes_on_and_says_why(plain: Path, cover_vp9: Path, tmp_path: Path)
     [
         ("nat_h264_1080i_field_pictures_camcorder.mts", "interlaced"),
         ("synth_h264_spherical_360.mp4", "4:4:4"),
-        ("nat_hevc_4320p_8k24_aac.mp4", "hevc"),
+        ("nat_mvhevc_spatial_side_data.mp4", "views or layers"),
         ("synth_h264_1frame_cover_art_meta_aac.mp4", "every picture"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Bits of H.264 headers: Exp-Golomb codes (clause 9.1) and emulation prevention (7.4.1)."""
+"""Bits of headers: Exp-Golomb codes (clause 9.1), emulation prevention (7.4.1); the same in H.265."""
 
 from __future__ import annotations
 
@@ -29,15 +29,18 @@ class Bits:
     def u(self, n: int) -> int:
         self._left -= n
         if self._left < 0:
-            raise InputError("an H.264 header ends too early; the video is damaged")
+            raise InputError("a header of coded pictures ends too early; the video is damaged")
         return (self._value >> self._left) & ((1 << n) - 1)
+
+    def flag(self) -> bool:
+        return self.u(1) == 1
 
     def ue(self) -> int:
         zeros = 0
         while not self.u(1):
             zeros += 1
             if zeros > 32:
-                raise InputError("an H.264 header makes no sense; the video is damaged")
+                raise InputError("a header of coded pictures makes no sense; the video is damaged")
         return (1 << zeros) - 1 + self.u(zeros)
 
     def se(self) -> int:

@@ -1,8 +1,7 @@
 """The walk over CABAC slice data (ITU-T H.264, clauses 7.3.4, 7.3.5 and 9.3).
 
 One module over the usual length because it is one kernel: numba compiles these functions into one
-another so that the decoder's state `s` stays in registers. It is (value, range, spare, next byte):
-codIOffset followed by `spare` bits not yet asked for, so that codIOffset alone is value >> spare.
+another so that the arithmetic decoder's state `s` stays in registers.
 """
 
 from __future__ import annotations
@@ -17,101 +16,23 @@ from vidstega.h264.cabac_tables import (
     LAST,
     LAST_INC,
     LEVEL,
-    NORM,
     SIGNIFICANT,
     SIGNIFICANT_INC,
-    STATES,
 )
-from vidstega.jit import inline, int64, kernel, part, uint64
+from vidstega.jit import inline, int64, kernel, part
+from vidstega.residual import arithmetic
+from vidstega.residual.arithmetic import Bytes, State
+from vidstega.residual.arithmetic import bypass as _bypass
+from vidstega.residual.arithmetic import decide as _bin
+from vidstega.residual.arithmetic import start as _start
+from vidstega.residual.arithmetic import terminate as _terminate
+from vidstega.residual.arithmetic import used as _used
 
-State = tuple[int, int, int, int]
-Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int32]
 
 _LONGEST_CODE = 20  # bits of an Exp-Golomb suffix; 8-bit video needs 16
 _REFS = 32
 _MB_COEFFICIENTS = 384
-
-
-@inline
-def _fill(data: Bytes, value: int, spare: int, at: int) -> tuple[int, int, int]:
-    if spare < 16:
-        word = int64(0)
-        if at + 4 <= data.size:
-            i = uint64(at)
-            word = (
-                int64(data[i]) << 24
-                | int64(data[i + uint64(1)]) << 16
-                | int64(data[i + uint64(2)]) << 8
-                | int64(data[i + uint64(3)])
-            )
-        value = value << 32 | word
-        spare += 32
-        at += 4
-    return value, spare, at
-
-
-@inline
-def _start(data: Bytes, byte: int) -> State:
-    """Begin a code word (9.3.1.2); bytes beyond the end read as zeros."""
-    value = int64(0)
-    if byte + 2 <= data.size:
-        value = int64(data[byte]) << 8 | int64(data[byte + 1])
-    value, spare, at = _fill(data, value, int64(7), int64(byte + 2))
-    return value, int64(510), spare, at
-
-
-@inline
-def _bin(data: Bytes, states: Bytes, context: int, s: State) -> tuple[int, State]:
-    """DecodeDecision (9.3.3.2.1) without a branch on its outcome."""
-    value, span, spare, at = s
-    i = uint64(context)
-    state = int64(states[i])
-    packed = int64(STATES[uint64(state << 2 | span >> 6 & 3)])
-    lps = packed & 255
-    span -= lps
-    scaled = span << spare
-    rare = (scaled - 1 - value) >> 63  # -1 for the less probable symbol, else 0
-    value -= scaled & rare
-    span += (lps - span) & rare
-    states[i] = packed >> (8 + (rare & 8)) & 127
-    shift = int64(NORM[uint64(span)])
-    span <<= shift
-    spare -= shift
-    value, spare, at = _fill(data, value, spare, at)
-    return (state ^ rare) & 1, (value, span, spare, at)
-
-
-@inline
-def _bypass(data: Bytes, s: State) -> tuple[int, State]:
-    """DecodeBypass (9.3.3.2.3)."""
-    value, span, spare, at = s
-    spare -= 1
-    scaled = span << spare
-    less = (value - scaled) >> 63  # -1 for a 0
-    value -= scaled & ~less
-    value, spare, at = _fill(data, value, spare, at)
-    return less + 1, (value, span, spare, at)
-
-
-@inline
-def _terminate(data: Bytes, s: State) -> tuple[int, State]:
-    """DecodeTerminate (9.3.3.2.2); after a 1 the bits used are those of the code word."""
-    value, span, spare, at = s
-    span -= 2
-    if value >= span << spare:
-        return int64(1), (value, span, spare, at)
-    shift = int64(NORM[span])
-    span <<= shift
-    spare -= shift
-    value, spare, at = _fill(data, value, spare, at)
-    return int64(0), (value, span, spare, at)
-
-
-@inline
-def _used(s: State) -> int:
-    """Bits read so far, from the start of the data."""
-    return s[3] * 8 - s[2]
 
 
 @inline
@@ -310,6 +231,7 @@ def _qp_delta(data: Bytes, states: Bytes, inc: int, s: State) -> tuple[int, Stat
 @kernel(
     "Tuple((int64, int64, int64))(uint8[::1], int32[::1], uint8[::1], uint8[::1], int8[::1],"
     " int32[::1], int16[::1], int16[::1], int32[::1], uint8[::1], uint8[::1], uint8[::1])",
+    arithmetic,
     cabac_tables,
     mb,
 )

@@ -115,24 +115,6 @@ _FROM_399 = (
     -10 56 -12 59 -8 63 -9 67 -6 68 -10 79""",
 )
 
-# Table 9-44: rangeTabLPS for each pStateIdx and qCodIRangeIdx.
-_LPS_RANGE = """
-128 176 208 240 128 167 197 227 128 158 187 216 123 150 178 205 116 142 169 195 111 135 160 185
-105 128 152 175 100 122 144 166  95 116 137 158  90 110 130 150  85 104 123 142  81  99 117 135
- 77  94 111 128  73  89 105 122  69  85 100 116  66  80  95 110  62  76  90 104  59  72  86  99
- 56  69  81  94  53  65  77  89  51  62  73  85  48  59  69  80  46  56  66  76  43  53  63  72
- 41  50  59  69  39  48  56  65  37  45  54  62  35  43  51  59  33  41  48  56  32  39  46  53
- 30  37  43  50  29  35  41  48  27  33  39  45  26  31  37  43  24  30  35  41  23  28  33  39
- 22  27  32  37  21  26  30  35  20  24  29  33  19  23  27  31  18  22  26  30  17  21  25  28
- 16  20  23  27  15  19  22  25  14  18  21  24  14  17  20  23  13  16  19  22  12  15  18  21
- 12  14  17  20  11  14  16  19  11  13  15  18  10  12  15  17  10  12  14  16   9  11  13  15
-  9  11  12  14   8  10  12  14   8   9  11  13   7   9  11  12   7   9  10  12   7   8  10  11
-  6   8   9  11   6   7   9  10   6   7   8   9   2   2   2   2"""
-# Table 9-45: transIdxLPS.
-_LPS_NEXT = """
- 0  0  1  2  2  4  4  5  6  7  8  9  9 11 11 12 13 13 15 15 16 16 18 18 19 19 21 21 22 22 23 24
-24 25 26 26 27 27 28 29 29 30 30 30 31 32 32 33 33 33 34 34 35 35 35 36 36 36 37 37 37 38 38 63"""
-
 # Table 9-43: ctxIdxInc of significant_coeff_flag and last_significant_coeff_flag, 8x8 blocks of frames.
 _MAP_8X8 = """
 0 1 2 3 4 5 5 4 4 3 3 4 4 4 5 5 4 4 4 4 3 3 6 7 7 7 8 9 10 9 8 7
@@ -168,21 +150,6 @@ def start_states(slice_qp: int, intra: bool, cabac_init_idc: int) -> NDArray[np.
     states: NDArray[np.uint8] = np.where(start <= 63, 2 * (63 - start), 2 * (start - 64) + 1).astype(np.uint8)
     return states
 
-
-def _packed_states() -> NDArray[np.int32]:
-    """For (state << 2 | range >> 6 & 3): LPS range, then in bits 8 and 16 the states after MPS and LPS."""
-    index = np.arange(128, dtype=np.int32)
-    state, mps = index >> 1, index & 1
-    after_mps = 2 * np.minimum(state + 1, 62) + mps
-    after_mps[state == 63] = index[state == 63]
-    after_lps = 2 * _numbers(_LPS_NEXT)[state] + np.where(state == 0, 1 - mps, mps)
-    after = (after_mps << 8 | after_lps << 16)[:, None]
-    return np.ascontiguousarray((_numbers(_LPS_RANGE).reshape(64, 4)[state] | after).reshape(-1), np.int32)
-
-
-STATES = _packed_states()
-NORM = np.array([9 - max(r, 1).bit_length() for r in range(512)], np.uint8)
-"""By how much a range is doubled until it is 256 or more."""
 
 # By ctxBlockCat 0 to 5 (tables 9-34 and 9-40): first contexts of the flags and levels of a block.
 SIGNIFICANT = np.array([105, 120, 134, 149, 152, 402], np.int32)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vidstega.h264 import macroblocks as mb
 from vidstega.h264.sets import ScalingLists
 from vidstega.h264.slices import Sets, SliceHeader, parse_header
-from vidstega.residual import Signs
+from vidstega.residual import Blocks, Signs
 
 # Tables 7-3 and 7-4: default lists in zig-zag order, intra and inter.
 _DEFAULT_4X4 = (
@@ -111,12 +111,27 @@ def rectangles(signs: Signs, width_mbs: int) -> tuple[NDArray[np.int64], ...]:
     return plane, column * edge + _X[signs.block], row * edge + _Y[signs.block], _EDGE[signs.block]
 
 
+def blocks_of(signs: Signs, width_mbs: int) -> Blocks:
+    """Where the blocks of signs lie, and which patterns their coefficients are."""
+    plane, left, top, edge = rectangles(signs, width_mbs)
+    position = signs.position.astype(np.int64)
+    pattern = np.zeros(len(signs), np.int64)
+    for size in (4, 8):
+        across, down = zigzag(size).T
+        chosen = edge == size
+        pattern[chosen] = (down * size + across)[position[chosen] & size * size - 1]
+    dc = np.isin(signs.block, _CHROMA_DC)
+    pattern[dc] = 64 + (position[dc] & 3)
+    return Blocks(plane, left, top, edge, pattern)
+
+
 def zigzag(edge: int) -> NDArray[np.int64]:
     """Horizontal and vertical frequency of each position of a frame's 4x4 or 8x8 block (6.3), as (n, 2)."""
     cells = [(x, y) for y in range(edge) for x in range(edge)]
     return np.array(sorted(cells, key=lambda c: (sum(c), c[1] if sum(c) % 2 else c[0])))
 
 
+_CHROMA_DC = (17, 18)
 _X = np.zeros(mb.BLOCKS, np.int64)
 _Y = np.zeros(mb.BLOCKS, np.int64)
 _EDGE = np.full(mb.BLOCKS, 4, np.int64)

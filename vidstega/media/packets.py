@@ -15,13 +15,14 @@ from numpy.typing import NDArray
 from vidstega import files
 from vidstega.errors import InputError
 from vidstega.media.boxes import is_quicktime
+from vidstega.media.coded import essence_digest
 from vidstega.media.coders import Coded
 from vidstega.media.decode import packets_from
 from vidstega.media.mux import mux
 from vidstega.media.open import reading
-from vidstega.media.scan import essence_digest
 from vidstega.media.segments import Span
 from vidstega.media.source import Packets, Scan, Source
+from vidstega.media.tracks import MUXERS
 from vidstega.pool import Work
 
 _FRONT = 64
@@ -42,10 +43,11 @@ def packets_at(scan: Scan, ordinals: NDArray[np.int64]) -> Iterator[tuple[int, b
     if not len(ordinals):
         return
     found = _by_position if "mp4" in scan.format.split(",") else _by_demuxing
-    length_size = scan.sets.extra.length_size if scan.sets.extra else 0
+    extra = scan.sets.extra or scan.hevc.extra
+    length_size = extra.length_size if extra else 0
     for ordinal, data in found(scan, ordinals.tolist()):
         told = int(scan.packets["digest"][ordinal])
-        if told and told != essence_digest(data, length_size):
+        if told and told != essence_digest(data, scan.codec, length_size):
             raise InputError(f"{scan.path}: packet {ordinal} is not what it was; did another program write?")
         yield ordinal, data
 
@@ -83,7 +85,10 @@ def stays_in_place(scan: Scan, container: str) -> bool:
     if not (scan.packets["pos"] >= 0).all():
         return False
     if "mp4" in scan.format.split(","):
-        return container == ("mov" if is_quicktime(scan.path) else "mp4")
+        named = MUXERS.get(
+            scan.path.suffix.lower()
+        )  # a name may belie what the file is, and its copy's will too
+        return container in ("mov" if is_quicktime(scan.path) else "mp4", named)
     return container == "matroska" and "matroska" in scan.format.split(",")
 
 

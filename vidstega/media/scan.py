@@ -18,6 +18,14 @@ from av.packet import Packet
 
 from vidstega import h264
 from vidstega.errors import InputError
+from vidstega.media.coded import (
+    ESSENTIAL,
+    HEVCPictures,
+    essence,
+    essence_digest,
+    length_size_of,
+    short_digest,
+)
 from vidstega.media.fields import Pairs, h264_fields, mpeg2_fields
 from vidstega.media.open import Heard, best_video, codec_name, is_cover_art, packets_of, reading, solid
 from vidstega.media.source import (
@@ -61,6 +69,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         codec, extradata = codec_name(stream), stream.codec_context.extradata
         sets = h264.ParameterSets.parse(extradata) if codec == "h264" and extradata else None
         collector = _Collector(codec, stream.codec_context, sets, digest and copied)
+        pictures = collector.pictures
         others = _collect(container, stream, collector, digest)
         packets = collector.table()
         if not len(packets):
@@ -83,7 +92,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         streams = tuple(_describe(s, stream.index, tags) for s in container.streams)
         digests = {index: running.result() for index, running in others.items()}
         extents = {index: running.extent for index, running in others.items() if running.extent}
-        return Scan(source, packets, streams, collector.sets(), digests, extents)
+        return Scan(source, packets, streams, collector.sets(), digests, extents, hevc=pictures.sets())
 
 
 def _check_ends(path: str | os.PathLike[str], packets: Packets, frame_s: float) -> None:
@@ -196,6 +205,7 @@ class _Collector:
         self._sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
         self._pps: dict[bytes, None] = dict.fromkeys(sets.pps if sets else ())
         self._in_band = False
+        self.pictures = HEVCPictures(context.extradata or b"" if codec == "hevc" else b"")
         self._rows: list[tuple[int, ...]] = []
         self._chunks: list[Packets] = []
 
@@ -206,11 +216,18 @@ class _Collector:
             data = bytes(packet)
             flags |= self._h264_flags(data, flags)
             if self._digest:
-                digest = essence_digest(data, self._length_size)
+                digest = essence_digest(data, self._codec, self._length_size)
+        elif self._codec == "hevc":
+            data = bytes(packet)
+            flags |= self.pictures.add(packet, data) | (
+                SAFE if flags & KEY and self._starts.at(packet) else 0
+            )
+            if self._digest:
+                digest = essence_digest(data, self._codec, self.pictures.length_size)
         else:
             flags |= self._hidden(packet) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
             if self._digest:
-                digest = _short_digest(packet)
+                digest = short_digest(packet)
         times = (NO_TIME if t is None else t for t in (packet.pts, packet.dts))
         pos = -1 if packet.pos is None else packet.pos
         self._rows.append((*times, packet.duration or 0, pos, digest, packet.size, flags))
@@ -228,9 +245,11 @@ class _Collector:
 
     def table(self) -> Packets:
         self._flush()
-        return np.concatenate(self._chunks)
+        packets = np.concatenate(self._chunks)
+        packets["flags"][self.pictures.alone] |= NONREF
+        return packets
 
-    def sets(self) -> InBand:
+    def sets(self) -> InBand[h264.ParameterSets]:
         return InBand(self._extra, tuple(self._sps), tuple(self._pps), self._in_band)
 
     def _h264_flags(self, data: bytes, flags: int) -> int:
@@ -264,8 +283,8 @@ class _Running:
     def __init__(self, stream: Any) -> None:
         self._codec = codec_name(stream) if stream.codec_context is not None else ""
         context = stream.codec_context
-        extradata = context.extradata if context is not None and self._codec == "h264" else None
-        self._length_size = h264.ParameterSets.parse(extradata).length_size if extradata else 0
+        extradata = context.extradata if context is not None else None
+        self._length_size = length_size_of(self._codec, extradata or b"")
         self._hash = xxhash.xxh3_64()
         self._tick, self._times = stream.time_base, (1, 0)
 
@@ -281,8 +300,8 @@ class _Running:
             self._times = (
                 (packet.pts, packet.pts) if last < first else (min(first, packet.pts), max(last, packet.pts))
             )
-        if self._codec == "h264":
-            for part in h264_essence(bytes(packet), self._length_size):
+        if self._codec in ESSENTIAL:
+            for part in essence(bytes(packet), self._codec, self._length_size):
                 self._hash.update(part)
         elif self._codec == "aac":
             self._hash.update(_without_adts(bytes(packet)))
@@ -293,27 +312,10 @@ class _Running:
         return self._hash.intdigest()
 
 
-def h264_essence(data: bytes, length_size: int) -> list[bytes]:
-    """The NAL units of a packet without what containers add, take away or repack."""
-    return [nal for nal in h264.nals(data, length_size) if nal and nal[0] & 31 not in (7, 8, 9, 12)]
-
-
-def essence_digest(data: bytes, length_size: int) -> int:
-    """The digest that a packet of H.264 has in the table of a scan."""
-    return _short_digest(h264_essence(data, length_size))
-
-
 def _without_adts(data: bytes) -> bytes:
     if len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
         return data[7 if data[1] & 1 else 9 :]
     return data
-
-
-def _short_digest(parts: Any) -> int:
-    digest = xxhash.xxh3_64()
-    for part in parts if isinstance(parts, list) else (parts,):
-        digest.update(part)
-    return digest.intdigest()
 
 
 def _hidden(codec: str, packet: Packet[Any]) -> int:

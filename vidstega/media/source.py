@@ -10,17 +10,18 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega import h264
+from vidstega import h264, hevc
 
+S = TypeVar("S")
 NO_TIME = -(1 << 63)
 KEY, DISCARD, HIDDEN, IDR, SAFE, NONREF = 1, 2, 4, 8, 16, 32
 """Flags of a packet: key, cut away by an edit list, shows nothing, holds an IDR, decoding can start here,
-no other picture is predicted from it (H.264 only)."""
+no other picture is predicted from it (H.264: as it says itself; HEVC: none refers to it)."""
 
 PACKET = np.dtype(
     [
@@ -112,10 +113,10 @@ class Source:
 
 
 @dataclass(frozen=True)
-class InBand:
-    """H.264 parameter sets of a stream: its extradata, and the distinct ones of it and the packets."""
+class InBand(Generic[S]):
+    """Parameter sets of a stream: its extradata, and the distinct ones of it and the packets."""
 
-    extra: h264.ParameterSets | None = field(repr=False, default=None)
+    extra: S | None = field(repr=False, default=None)
     sps: tuple[bytes, ...] = field(repr=False, default=())
     pps: tuple[bytes, ...] = field(repr=False, default=())
     with_packets: bool = False
@@ -131,6 +132,7 @@ class Scan:
     packets : its packet table; no other stream's
     streams : all streams of the file
     sets : its parameter sets, if it is H.264
+    hevc : its parameter sets, if it is HEVC
     digests : per other stream one digest of its packets' essence, in order; empty unless asked for
     extents : with digests, of each such stream the times of its first and last packet, in seconds
     joins : what was added to the times from each place on where they went back, in order (see `media.census`)
@@ -141,11 +143,12 @@ class Scan:
     source: Source
     packets: Packets = field(repr=False)
     streams: tuple[StreamInfo, ...]
-    sets: InBand = field(repr=False, default=InBand())
+    sets: InBand[h264.ParameterSets] = field(repr=False, default=InBand())
     digests: dict[int, int] = field(repr=False, default_factory=dict)
     extents: dict[int, tuple[Fraction, Fraction]] = field(repr=False, default_factory=dict)
     joins: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    hevc: InBand[hevc.ParameterSets] = field(repr=False, default=InBand())
     memo: dict[str, Any] = field(repr=False, compare=False, default_factory=dict)
 
     @property

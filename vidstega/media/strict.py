@@ -23,7 +23,7 @@ def decode_strictly(
     wanted: NDArray[np.bool_] | None = None,
     threads: int = 1,
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Decode packets from `first` on, and give numbers and frames; H.264 without interlacing.
+    """Decode packets from `first` on, and give numbers and frames; of coding without interlacing.
 
     Parameters
     ----------
@@ -65,7 +65,8 @@ def _frames(
     for ordinal, packet in packets_from(container, source, first, packets[0]):
         if ordinal >= first + len(packets):
             break
-        passed_over = wanted is not None and not wanted[ordinal - first]
+        # of other codecs' pictures a decoder does not know which ones none depends on
+        passed_over = source.codec == "h264" and wanted is not None and not wanted[ordinal - first]
         context.skip_frame = "NONREF" if passed_over else "DEFAULT"
         yield from context.decode(packet)
     yield from context.decode(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Self
 
 import numpy as np
@@ -30,8 +30,9 @@ class Signs:
         Magnitude of the coefficient's level, 1 or more.
     place : int32
         Address of the macroblock (H.264) or of the coding tree unit (HEVC).
-    block, position : uint8
-        Block within that place, by the codec's numbering, and index in the block's scan.
+    block, position : uint8 or uint16
+        Block within that place, by the codec's numbering, and which of its coefficients: the index in the
+        block's scan (H.264), or column and row (HEVC).
     kind : uint8
         LUMA_AC, LUMA_DC, CHROMA_AC or CHROMA_DC.
     inter : bool
@@ -47,8 +48,8 @@ class Signs:
     fixed: NDArray[np.bool_]
     level: NDArray[np.int16]
     place: NDArray[np.int32]
-    block: NDArray[np.uint8]
-    position: NDArray[np.uint8]
+    block: NDArray[np.uint8] | NDArray[np.uint16]
+    position: NDArray[np.uint8] | NDArray[np.uint16]
     kind: NDArray[np.uint8]
     inter: NDArray[np.bool_]
     qp: NDArray[np.int8]
@@ -62,6 +63,28 @@ class Signs:
 
 
 @dataclass(frozen=True, eq=False)
+class Blocks:
+    """Where the blocks of signs lie in a picture, and what each coefficient looks like; one entry a sign.
+
+    Attributes
+    ----------
+    plane : int64
+        0 luma, 1 and 2 chroma.
+    left, top, edge : int64
+        Column and row of the block's first sample, and its size, in samples of its plane.
+    pattern : int64
+        Below edge ** 2 a product of two cosines: its frequency down, times `edge`, plus that across. Above
+        it, for edges of 8 the four 2x2 transforms of chroma DC, for edges of 4 a single sample, by rows.
+    """
+
+    plane: NDArray[np.int64]
+    left: NDArray[np.int64]
+    top: NDArray[np.int64]
+    edge: NDArray[np.int64]
+    pattern: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
 class Picture:
     """A coded picture that was walked through to its end, or why it was not.
 
@@ -72,15 +95,19 @@ class Picture:
     signs : Signs
         All its signs; none if there is an obstacle.
     intra : bool array of shape (rows, columns)
-        Places whose samples are predicted from their neighbours in this picture.
+        Places (macroblocks; in HEVC cells of 4x4 samples) that are predicted from others in this picture.
     constrained : bool
         Whether prediction within the picture never takes samples that come from other pictures.
+    read : bool array
+        Of each sign whether prediction within the picture reads samples of its block, where a codec
+        tells; empty where that follows from `intra`.
     """
 
     obstacle: str
     signs: Signs
     intra: NDArray[np.bool_]
     constrained: bool
+    read: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
 
     def __repr__(self) -> str:
         rows, columns = self.intra.shape

@@ -14,15 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vidstega.carriers.signs.codecs import codec_of
 from vidstega.carriers.signs.edges import margins
-from vidstega.carriers.signs.walks import Walked, sets_of
+from vidstega.carriers.signs.walks import Walked
 from vidstega.errors import InputError, VerificationError
 from vidstega.media.compare import Promise
 from vidstega.media.decode import let_go, planes
 from vidstega.media.source import IDR, NONREF, Packets, Scan, Source
 from vidstega.media.strict import decode_strictly
 from vidstega.pool import Work
-from vidstega.residual import Signs
+from vidstega.residual import Blocks
 
 _PIXELS = 400_000_000
 """Luma samples that are decoded at the most: some 200 frames of 1080p."""
@@ -55,7 +56,8 @@ def parts_of(scan: Scan, ordinals: NDArray[np.int64], *, every: bool) -> list[Pa
         here, first = ordinals[group == number], int(starts[number])
         wanted = np.zeros(int(here.max()) + 1 - first, bool)
         wanted[here - first] = True
-        needed = wanted | every | (packets["flags"][first : first + len(wanted)] & NONREF == 0)
+        skips = not every and scan.codec == "h264"  # where a decoder can be told to pass over the others
+        needed = wanted | (not skips) | (packets["flags"][first : first + len(wanted)] & NONREF == 0)
         most = int(np.searchsorted(np.cumsum(needed), left, side="right"))
         left -= int(needed[:most].sum())
         if (last := np.flatnonzero(wanted[:most])).size:
@@ -70,19 +72,21 @@ def parts_of(scan: Scan, ordinals: NDArray[np.int64], *, every: bool) -> list[Pa
 class _Looked:
     """Signs of a picture whose margins are wanted."""
 
-    signs: Signs
-    amplitude: Floats
+    blocks: Blocks
+    change: Floats
 
 
 def margins_of(
     scan: Scan, taken: Sequence[Walked], amplitudes: Sequence[Floats], work: Work
 ) -> dict[int, Floats]:
     """By packet the margins of a picture's signs, of those pictures that it is worth to decode."""
-    sps = next(iter(sets_of(scan).sps.values()))
-    if sps.crop[0] or sps.crop[2] or not len(scan.pts):
+    codec = codec_of(scan)
+    sets = codec.sets(scan)
+    size = codec.coded_size(sets)
+    if size is None or not len(scan.pts):
         return {}
     looked = {
-        walked.ordinal: _Looked(walked.signs, amplitude)
+        walked.ordinal: _Looked(codec.blocks(walked.signs, sets), _change(walked, amplitude))
         for walked, amplitude in zip(taken, amplitudes, strict=True)
         if len(walked.signs)
     }
@@ -92,13 +96,18 @@ def margins_of(
     for part in parts:
         pictures = {part.first + int(at): looked[part.first + int(at)] for at in np.flatnonzero(part.wanted)}
         rows = scan.packets[part.first : part.stop]
-        calls.append((_margins, scan.source, part, rows, pictures, sps.mb_size, threads))
+        calls.append((_margins, scan.source, part, rows, pictures, size, threads))
     found: dict[int, Floats] = {}
     with work.progress.stage("look", len(calls), "part") as advance:
         for some in work.pool.in_order(calls):
             found |= some
             advance(1)
     return found
+
+
+def _change(walked: Walked, amplitude: Floats) -> Floats:
+    """What a turn adds to each coefficient."""
+    return np.asarray(amplitude * np.where(walked.signs.negative, 2, -2), np.float32)
 
 
 def _margins(
@@ -113,18 +122,19 @@ def _margins(
     with suppress(InputError):  # where a decoder stops, energies have to do
         for ordinal, frame in decode_strictly(source, part.first, packets, part.wanted, threads):
             looked = pictures[ordinal]
-            found[ordinal] = margins(planes(frame), looked.signs, looked.amplitude, size)
+            found[ordinal] = margins(planes(frame), looked.blocks, looked.change, size)
     return found
 
 
 # -- proof ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class Seen:
-    """Squared errors per luma sample of the pictures that may differ; frames looked at in all."""
+    """Squared errors per sample of luma and of chroma of the pictures that may differ; frames looked at."""
 
-    errors: list[float]
+    luma: list[float]
+    chroma: list[float]
     frames: int
 
 
@@ -145,16 +155,26 @@ def compare_decoded(cover: Scan, stego: Scan, promise: Promise, work: Work) -> d
         span = slice(part.first, part.stop)
         rows = (cover.packets[span], stego.packets[span])
         calls.append((_compare, (cover.source, stego.source), part.first, rows, may_differ[span], threads))
-    errors: list[float] = []
+    luma: list[float] = []
+    chroma: list[float] = []
     with work.progress.stage("verify", len(calls), "part") as advance:
         for seen in work.pool.in_order(calls):
-            errors += seen.errors
+            luma += seen.luma
+            chroma += seen.chroma
             advance(1)
-    if not errors:
+    if not luma:
         return {}
-    decibels = [min(_BEST_DB, 10 * np.log10(255**2 / max(error, 1e-12))) for error in errors]
-    mean = min(_BEST_DB, 10 * np.log10(255**2 / max(float(np.mean(errors)), 1e-12)))
-    return {"psnr_db": float(mean), "psnr_worst_db": float(min(decibels)), "decoded": float(len(errors))}
+    peak = (1 << cover.depth) - 1
+    return {
+        "psnr_db": _decibels(float(np.mean(luma)), peak),
+        "psnr_worst_db": _decibels(max(luma), peak),
+        "psnr_chroma_db": _decibels(float(np.mean(chroma)), peak),
+        "decoded": float(len(luma)),
+    }
+
+
+def _decibels(error: float, peak: int) -> float:
+    return float(min(_BEST_DB, 10 * np.log10(peak**2 / max(error, 1e-12))))
 
 
 def _compare(
@@ -164,20 +184,22 @@ def _compare(
     may_differ: NDArray[np.bool_],
     threads: int,
 ) -> Seen:
-    errors, frames = [], 0
+    seen = Seen([], [], 0)
     let_go()
     for theirs, ours in _pairs(sources, first, rows, threads):
         if theirs[0] != ours[0]:
             raise VerificationError(f"packets {theirs[0]} and {ours[0]} decode in each other's place")
         before, after = planes(theirs[1]), planes(ours[1])
-        frames += 1
+        seen.frames += 1
         if may_differ[ours[0] - first]:
-            errors.append(_squared_error(before[0], after[0]))
+            seen.luma.append(_squared_error(before[0], after[0]))
+            colours = map(_squared_error, before[1:], after[1:])
+            seen.chroma.append(sum(colours) / max(1, len(before) - 1))
         elif not all(map(np.array_equal, before, after)):
             raise VerificationError(
                 f"packet {ours[0]} decodes to other samples, though nothing of it changed"
             )
-    return Seen(errors, frames)
+    return seen
 
 
 def _pairs(

@@ -7,48 +7,45 @@ random lowers that share, which shows; a cost that knows the margin can keep it 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega.h264.macroblocks import LUMA_8X8
-from vidstega.h264.scaling import rectangles, zigzag
-from vidstega.residual import Signs
+from vidstega.residual import Blocks
 
 _CHUNK = 1 << 14
-_CHROMA_DC = (17, 18)
 
 Floats = NDArray[np.float32]
 
 
-def margins(planes: Sequence[NDArray[Any]], signs: Signs, amplitude: Floats, size: tuple[int, int]) -> Floats:
+def margins(planes: Sequence[NDArray[Any]], blocks: Blocks, change: Floats, size: tuple[int, int]) -> Floats:
     """By how much each sign turned roughens the edges of its block: from -1 (it smooths them) to 1.
 
     Parameters
     ----------
     planes : samples of the picture, luma first
-    signs : signs of it
-    amplitude : level times quantum of each
-    size : of the coded picture in macroblocks, (width, height)
+    blocks : where the signs' blocks lie
+    change : of each coefficient by a turn of its sign, in samples
+    size : of the coded picture in samples of luma, (width, height)
     """
-    out = np.zeros(len(signs), np.float32)
-    plane, left, top, edge = rectangles(signs, size[0])
+    out = np.zeros(len(change), np.float32)
     for number, samples in enumerate(planes[:3]):
-        framed = _framed(samples, 16 if number == 0 else 8, size)
-        for width in (4, 8):
-            chosen = np.flatnonzero((plane == number) & (edge == width))
-            for at in range(0, len(chosen), _CHUNK):
-                some = chosen[at : at + _CHUNK]
-                change = -2 * amplitude[some] * np.where(signs.negative[some], -1, 1)
-                borders = _BORDERS[width][_pattern(signs, some, width)] * change[:, None].astype(np.float32)
-                out[some] = _roughened(framed, left[some], top[some], width, borders)
+        framed = _framed(samples, size if number == 0 else (size[0] // 2, size[1] // 2))
+        for width in _EDGES:
+            chosen = np.flatnonzero((blocks.plane == number) & (blocks.edge == width))
+            step = _CHUNK * 4 // width
+            for at in range(0, len(chosen), step):
+                some = chosen[at : at + step]
+                borders = _borders(width)[blocks.pattern[some]] * change[some, None]
+                out[some] = _roughened(framed, blocks.left[some], blocks.top[some], width, borders)
     return out
 
 
-def _framed(samples: NDArray[Any], unit: int, size: tuple[int, int]) -> NDArray[np.int16]:
-    """Samples up to whole macroblocks, with one more all around."""
-    missing = (max(unit * size[1] - samples.shape[0], 0), max(unit * size[0] - samples.shape[1], 0))
+def _framed(samples: NDArray[Any], size: tuple[int, int]) -> NDArray[np.int16]:
+    """Samples up to the size that is coded, with one more all around."""
+    missing = (max(size[1] - samples.shape[0], 0), max(size[0] - samples.shape[1], 0))
     return np.pad(samples.astype(np.int16), ((1, 1 + missing[0]), (1, 1 + missing[1])), mode="edge")
 
 
@@ -70,24 +67,32 @@ def _roughened(
     return np.asarray((then - now) / np.maximum(then + now, 1e-6), np.float32)
 
 
-def _pattern(signs: Signs, some: NDArray[Any], width: int) -> NDArray[Any]:
-    position = signs.position[some].astype(np.int64)
-    dc = np.isin(signs.block[some], _CHROMA_DC)
-    assert width == 8 or (signs.block[some] < LUMA_8X8).all()
-    return np.asarray(np.where(dc, 64 + (position & 3), position))
-
-
+@lru_cache
 def _borders(width: int) -> Floats:
     """Of each pattern the samples along its upper, lower, left and right edge."""
     k, n = np.mgrid[:width, :width]
     wave = np.sqrt(2 / width) * np.cos(np.pi * (2 * n + 1) * k / (2 * width))
     wave[0] /= np.sqrt(2)
-    patterns = [np.outer(wave[y], wave[x]) for x, y in zigzag(width)]
+    ends = wave[:, [0, -1]]
+    sides = (width, width, 2, width)  # frequency down, across, of which edge, sample along it
+    across = (ends[:, None, :, None] * wave[None, :, None, :]).reshape(width * width, 2 * width)
+    along = np.broadcast_to(ends[None, :, :, None] * wave[:, None, None, :], sides)
+    rows = np.concatenate([across, along.reshape(width * width, 2 * width)], axis=1)
+    return np.concatenate([rows, *(_edges_of(p) for p in _others(width))]).astype(np.float32)
+
+
+def _others(width: int) -> list[NDArray[np.float64]]:
+    """Blocks that are no products of cosines."""
     if width == 8:  # chroma DC: a 2x2 transform of four blocks' means
         halves = np.repeat(np.array([[1, 1], [1, -1]]), 4, axis=1)
-        patterns += [np.outer(halves[i >> 1], halves[i & 1]) / 8 for i in range(4)]
-    rows = [np.concatenate([p[0], p[-1], p[:, 0], p[:, -1]]) for p in patterns]
-    return np.array(rows, np.float32)
+        return [np.outer(halves[i >> 1], halves[i & 1]) / 8 for i in range(4)]
+    if width == 4:  # without a transform
+        return list(np.eye(16).reshape(16, 4, 4))
+    return []
 
 
-_BORDERS = {width: _borders(width) for width in (4, 8)}
+def _edges_of(block: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([block[0], block[-1], block[:, 0], block[:, -1]])[None]
+
+
+_EDGES = (4, 8, 16, 32)

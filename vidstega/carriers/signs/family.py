@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vidstega.carriers import memory
 from vidstega.carriers.base import Carrier, Failure, Room, Spread, Wish, Written
+from vidstega.carriers.signs.codecs import codec_of
 from vidstega.carriers.signs.decoded import compare_decoded
 from vidstega.carriers.signs.find import FoundSigns, find
 from vidstega.carriers.signs.layout import MOST_BYTES
@@ -19,9 +19,9 @@ from vidstega.carriers.signs.walks import KERNELS, Walked, obstacle_of, pictures
 from vidstega.carriers.signs.write import turns
 from vidstega.clock import Clock
 from vidstega.errors import CapacityError, InputError, UnsupportedError, VerificationError
+from vidstega.media.coded import essence
 from vidstega.media.compare import Promise
 from vidstega.media.packets import mux_changed, patch
-from vidstega.media.scan import h264_essence
 from vidstega.media.source import Scan
 from vidstega.pool import Work
 from vidstega.residual import turn
@@ -31,7 +31,7 @@ from vidstega.seal import Key, Sealed, sealed_bytes
 
 @dataclass(frozen=True)
 class InSigns(Carrier):
-    """Signs of residual coefficients of an H.264 stream."""
+    """Signs of residual coefficients of an H.264 or HEVC stream."""
 
     family = method = "signs"
     loudness = 10
@@ -138,7 +138,8 @@ _SIGNS_BYTES = 40 * memory.MIB
 
 
 def _memory(scan: Scan, frames: int) -> int:
-    held = (4 + frames) * scan.size[0] * scan.size[1] * 3 // 2 if frames else 0
+    sample = 1 if scan.depth <= 8 else 2
+    held = (4 + frames) * scan.size[0] * scan.size[1] * 3 // 2 * sample if frames else 0
     return memory.total(
         scan, memory.SCRYPT_BYTES + memory.WORKER_BYTES + memory.NUMBA_BYTES + _SIGNS_BYTES + held
     )
@@ -158,8 +159,9 @@ def _compare_signs(cover: Scan, stego: Scan, used: int) -> None:
 
 def _others(scan: Scan, walked: Walked) -> list[bytes]:
     """NAL units beside the slices that containers leave alone."""
-    extra: Any = scan.sets.extra
-    return [nal for nal in h264_essence(walked.packet, extra.length_size) if nal[0] & 31 not in range(1, 6)]
+    codec = codec_of(scan)
+    units = essence(walked.packet, scan.codec, codec.length_size(scan))
+    return [nal for nal in units if codec.is_other(nal)]
 
 
 def _same_but_for_signs(before: Walked, after: Walked, others: list[bytes], now: list[bytes]) -> bool:

@@ -36,7 +36,7 @@ def find(scan: Scan, key: Key) -> FoundSigns:
 
 
 def _find(scan: Scan, key: Key) -> FoundSigns:
-    ready()
+    ready(scan.codec)
     from vidstega.coding import stc
 
     source = pictures(scan)

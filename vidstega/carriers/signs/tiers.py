@@ -45,26 +45,40 @@ class Tiers:
         return np.unique(np.concatenate(changed))
 
 
-def tiers_of(packets: Packets) -> Tiers:
-    """The list of pictures of a video."""
+def tiers_of(packets: Packets, *, tells_all: bool = False) -> Tiers:
+    """The list of pictures of a video.
+
+    Parameters
+    ----------
+    tells_all : whether every picture that no other refers to is flagged. The last one before an IDR is
+        then, so that tier B is empty, and a tail begins with the last but one
+    """
     alone = packets["flags"] & NONREF != 0
     idr = packets["flags"] & IDR != 0
     starts = np.union1d([0], np.flatnonzero(idr))
     stops = np.append(starts[1:], len(packets))
-    tails = np.array([_tail(packets, alone, idr, *group) for group in zip(starts, stops, strict=True)])
+    known = alone & (not tells_all)
+    tails = np.array([_tail(packets, alone, known, idr, *group) for group in zip(starts, stops, strict=True)])
     runs, ends = [np.flatnonzero(alone)], [np.zeros(0, np.int64)]
     for depth in range(1, DEEPEST + 1):
-        has = tails >= depth
+        has = (tails >= depth) & ~alone[np.maximum(stops - depth, 0)]
         runs.append(stops[has] - depth)
         ends.append(stops[has])
     return Tiers(tuple(_cut(runs)), tuple(ends))
 
 
-def _tail(packets: Packets, alone: NDArray[np.bool_], idr: NDArray[np.bool_], start: int, stop: int) -> int:
-    """How many pictures at the end of a group [start, stop) may carry."""
+def _tail(
+    packets: Packets,
+    alone: NDArray[np.bool_],
+    barred: NDArray[np.bool_],
+    idr: NDArray[np.bool_],
+    start: int,
+    stop: int,
+) -> int:
+    """How many pictures at the end of a group [start, stop) may carry; none if the last is barred."""
     first = start + 1 if idr[start] else start
     times = packets["pts"][start:stop]
-    if alone[stop - 1] or stop - 1 < first:
+    if barred[stop - 1] or stop - 1 < first:
         return 0
     if (times == NO_TIME).any():
         return 1

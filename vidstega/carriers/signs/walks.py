@@ -12,20 +12,18 @@ from itertools import groupby
 
 import numpy as np
 
-from vidstega import h264
+from vidstega.carriers.signs.codecs import CODECS, codec_of
 from vidstega.carriers.signs.tiers import Tiers, tiers_of
-from vidstega.errors import InputError, UnsupportedError
-from vidstega.h264.slices import Sets, refusal
+from vidstega.errors import UnsupportedError
 from vidstega.media.packets import packets_at
 from vidstega.media.source import Scan
 from vidstega.residual import Signs
 
 MOST_SIGNS = 1 << 21
-_VIEWS = {14, 15, 20, 21}
-"""NAL types of streams of several views or layers, which predict pictures from each other's."""
 _COMPILING_S = 1.0
-KERNELS = ("vidstega.coding.viterbi", "vidstega.h264.cabac", "vidstega.h264.cavlc")
-"""Modules that are compiled when they are first imported."""
+_TRELLIS = "vidstega.coding.viterbi"
+KERNELS = (_TRELLIS, *(name for codec in CODECS.values() for name in codec.kernels))
+"""Modules that are compiled when they are first imported, for all codecs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,18 +60,10 @@ class Walked:
 
 def obstacle_of(scan: Scan) -> str | None:
     """Why no picture of this video carries, as far as its headers tell."""
-    if scan.codec != "h264":
-        return f"the video is {scan.codec}; signs are read in H.264"
-    if scan.sets.extra is None:
-        return "it has no parameter sets"
-    try:
-        some = Sets.parse(scan.sets.sps, scan.sets.pps)
-        refused = [refusal(some.sps[pps.sps_id], pps) for pps in some.pps.values() if pps.sps_id in some.sps]
-        if any(refused):
-            return next(filter(None, refused))
-        sets_of(scan)
-    except (InputError, UnsupportedError) as error:
-        return str(error)
+    if scan.codec not in CODECS:
+        return f"the video is {scan.codec}; signs are read in H.264 and HEVC"
+    if (why := codec_of(scan).obstacle(scan)) is not None:
+        return why
     if not len(tiers(scan)):
         return "others are predicted from every picture"
     if "mp4" in scan.format.split(",") and not _apart(scan):
@@ -86,39 +76,17 @@ def _apart(scan: Scan) -> bool:
     return len(np.unique(at)) == len(at) and bool((at >= 0).all())
 
 
-def sets_of(scan: Scan) -> Sets:
-    """The parameter sets of a video, which are the same from its first picture to its last.
-
-    Raises
-    ------
-    UnsupportedError
-        If they are not.
-    """
-    if "sets" not in scan.memo:
-        scan.memo["sets"] = _parsed(scan)
-    sets: Sets = scan.memo["sets"]
-    return sets
-
-
-def _parsed(scan: Scan) -> Sets:
-    sets = Sets.parse(scan.sets.sps, scan.sets.pps)
-    again = Sets.parse(scan.sets.sps[::-1], scan.sets.pps[::-1])
-    if again != sets:
-        raise UnsupportedError("its parameter sets change in mid-stream")
-    return sets
-
-
 def tiers(scan: Scan) -> Tiers:
     """The list of pictures of a scanned video."""
     if "tiers" not in scan.memo:
-        scan.memo["tiers"] = tiers_of(scan.packets)
+        scan.memo["tiers"] = tiers_of(scan.packets, tells_all=codec_of(scan).tells_all)
     found: Tiers = scan.memo["tiers"]
     return found
 
 
 def pictures(scan: Scan, *, keep: bool = True) -> Iterator[Walked]:
     """The pictures of the list, one after the other, up to where it ends; kept, they are read once."""
-    ready()
+    ready(scan.codec)
     kept: dict[int, Walked] = scan.memo.setdefault("walked", {}) if keep else {}
     total = 0
     for run in tiers(scan).runs:
@@ -142,16 +110,11 @@ def _through(scan: Scan, run: list[int], kept: dict[int, Walked]) -> Iterator[tu
 
 
 def _walk(scan: Scan, ordinal: int, packet: bytes) -> Walked:
-    from vidstega.h264.walk import usable, walk_picture
-
-    places = list(h264.places(packet, scan.sets.extra.length_size if scan.sets.extra else 0))
-    kinds = [packet[start] & 31 if stop > start else 0 for start, stop in places]
-    slices = tuple(place for place, kind in zip(places, kinds, strict=True) if kind in range(1, 6))
-    units = [packet[start:stop] for start, stop in slices]
-    several = bool(_VIEWS & set(kinds))
-    picture = walk_picture([] if several else units, sets_of(scan))
-    why = "its pictures are of several views or layers" if several else picture.obstacle
-    return Walked(ordinal, packet, slices, picture.signs[usable(picture)], why)
+    codec = codec_of(scan)
+    found = codec.units(packet, codec.length_size(scan))
+    units = [] if found.obstacle else [packet[start:stop] for start, stop in found.slices]
+    picture, usable = codec.walk(units, codec.sets(scan))
+    return Walked(ordinal, packet, found.slices, picture.signs[usable], found.obstacle or picture.obstacle)
 
 
 def first_unlisted(scan: Scan) -> bytes:
@@ -165,13 +128,13 @@ def first_unlisted(scan: Scan) -> bytes:
 
 def slices_of(scan: Scan, packet: bytes) -> list[bytes]:
     """Slice NAL units of a packet."""
-    length_size = scan.sets.extra.length_size if scan.sets.extra else 0
-    return [nal for nal in h264.nals(packet, length_size) if nal and nal[0] & 31 in range(1, 6)]
+    codec = codec_of(scan)
+    return [packet[start:stop] for start, stop in codec.units(packet, codec.length_size(scan)).slices]
 
 
 @lru_cache
-def ready() -> None:
-    """Compile what is needed, or load it: seconds the first time, then a moment.
+def ready(codec: str) -> None:
+    """Compile what is needed for one codec, or load it: seconds the first time, then a moment.
 
     Raises
     ------
@@ -182,7 +145,7 @@ def ready() -> None:
     line.daemon = True
     line.start()
     try:
-        for name in KERNELS:
+        for name in (_TRELLIS, *CODECS[codec].kernels):
             import_module(name)
     except ImportError as error:
         raise UnsupportedError(f"numba cannot be imported, which signs need ({error})") from None

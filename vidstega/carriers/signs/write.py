@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from vidstega.carriers.base import Failure
 from vidstega.carriers.signs import cost
+from vidstega.carriers.signs.codecs import codec_of
 from vidstega.carriers.signs.decoded import margins_of
 from vidstega.carriers.signs.find import keys_of, negatives
 from vidstega.carriers.signs.layout import HEADER_SIGNS, Header, Opening, message_places
 from vidstega.carriers.signs.plan import SignsPlan
-from vidstega.carriers.signs.walks import Walked, pictures, sets_of
+from vidstega.carriers.signs.walks import Walked, pictures
 from vidstega.errors import CapacityError, UnsupportedError
-from vidstega.h264.scaling import quanta
 from vidstega.media.packets import Changes
 from vidstega.media.source import Scan
 from vidstega.pool import Work
@@ -90,8 +90,8 @@ def _costs(
     scan: Scan, taken: Sequence[Walked], alpha: float, work: Work
 ) -> tuple[NDArray[np.float32], float]:
     """The cost of each sign, and the steepness of the cost, a mean over pictures."""
-    sets, parts, slopes, before = sets_of(scan), [], [], 0
-    amplitudes = [walked.signs.level * quanta(walked.signs, walked.units, sets) for walked in taken]
+    parts, slopes, before = [], [], 0
+    amplitudes, may = amplitudes_of(scan, taken), codec_of(scan).may_roughen
     margins = margins_of(scan, taken, amplitudes, work)
     for walked, amplitude in zip(taken, amplitudes, strict=True):
         if not len(walked.signs):
@@ -99,11 +99,18 @@ def _costs(
         energy = cost.energies(amplitude)
         rate = alpha + (48 / HEADER_SIGNS if before < HEADER_SIGNS else 0)
         margin = margins.get(walked.ordinal)
-        steepness = 0.0 if margin is None else cost.steepness_for(energy, margin, rate)
+        steepness = 0.0 if margin is None else cost.steepness_for(energy, margin, rate, may)
         parts.append(energy if margin is None else cost.weighed(energy, margin, steepness))
         slopes.append(steepness)
         before += len(walked.signs)
     return np.concatenate(parts), float(np.mean(slopes))
+
+
+def amplitudes_of(scan: Scan, taken: Sequence[Walked]) -> list[NDArray[np.float32]]:
+    """Level times quantum of each sign, by picture."""
+    codec = codec_of(scan)
+    sets = codec.sets(scan)
+    return [walked.signs.level * codec.quanta(walked.signs, walked.units, sets) for walked in taken]
 
 
 def _flips(texts: Sequence[_Text], bits: Bits, price: NDArray[np.float32]) -> NDArray[np.bool_]:
