@@ -282,8 +282,9 @@ def sound_frames(path: Path) -> dict[int, int]:
     What decoders make of damage depends on what is near it, in several threads on chance, and for some on
     what memory held before: what two decoders beside each other do not agree on is left out.
     """
-    once, again = (list(sound) for sound in zip(*zip_longest(decoded(path), decoded(path)), strict=True))
-    return dict(one for one in once if one is not None and one in again)
+    pairs = list(zip_longest(decoded(path), decoded(path)))
+    again = {other for _, other in pairs}
+    return dict(one for one, _ in pairs if one is not None and one in again)
 
 
 def decoded(path: Path) -> Iterator[tuple[int, int]]:
