@@ -192,8 +192,6 @@ def test_what_is_free_is_found_whatever_container(made: Path, tmp_path: Path) ->
     unreferred = np.array([kind < 16 and kind % 2 == 0 for kind in kinds])
     assert free[unreferred].all() and 5 < unreferred.sum() <= free.sum() < len(free) - 5
     assert np.flatnonzero(scan.packets["flags"] & IDR).tolist() == [0, 12]
-    raw = tmp_path / "raw.hevc"
-    raw.write_bytes(byte_stream(made))
     other = tmp_path / "other.mkv"
     remux(made, other)
     again = scan_file(other)
