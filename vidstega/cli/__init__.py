@@ -1,4 +1,4 @@
-"""The command line: embed, extract, capacity, probe, verify; stress, report and serve come with extras.
+"""The command line: embed, extract, capacity, probe, verify, detect; stress, report, serve come with extras.
 
 Exit codes: 0; 1 for an error, with one line on stderr; 2 for a command line that makes no sense; 130 after
 Ctrl-C and 128 + n after another signal n, when everything unfinished is removed as after an error.
