@@ -18,6 +18,7 @@ _HOME = {
     "forensics": "verdict",
     "load_detection": "rows",
     "measure_signs": "signs",
+    "smoke_clips": "smoke",
     "spam": "pixels",
 }
 

@@ -17,8 +17,16 @@ import vidstega
 from vidstega.errors import VidstegaError
 from vidstega.files import private_folder
 from vidstega.lab.detect import learn
-from vidstega.lab.detect.pixels import COPY, SPAM, copy_features, flat_features, spam
-from vidstega.lab.detect.rows import FEW_GROUPS, LEAST_GROUPS, SCHEMA, Detected, DetectionError, DetectionFile, Seen
+from vidstega.lab.detect.pixels import COPY, FLAT, SPAM, copy_features, flat_features, spam
+from vidstega.lab.detect.rows import (
+    FEW_GROUPS,
+    LEAST_GROUPS,
+    SCHEMA,
+    Detected,
+    DetectionError,
+    DetectionFile,
+    Seen,
+)
 from vidstega.lab.detect.tiles import TILES, Cut, Triple, cut_clip, first_of_each
 from vidstega.lab.detect.verdict import forensics
 from vidstega.lab.detect.ways import NULL, RATES, ways
@@ -26,9 +34,17 @@ from vidstega.lab.stamp import now, stamp
 from vidstega.pool import Pool
 from vidstega.progress import Progress, Report
 
-DETECTORS = {"spam": slice(0, SPAM), "copies": slice(SPAM, SPAM + COPY), "all": slice(None)}
-"""Which of the features each looks at."""
-FILES = {"lsb, fewest": {"method": "lsb"}, "lsb, all": {"method": "lsb", "spread": "all"}, "signs": {"method": "signs"}}
+DETECTORS: dict[str, tuple[slice, tuple[int, ...]]] = {
+    "spam": (slice(0, SPAM), (SPAM,)),
+    "copies": (slice(SPAM, None), (COPY, FLAT)),
+    "all": (slice(None), (SPAM, COPY, FLAT)),
+}
+"""Which of the features each looks at, and how many of which family those are."""
+FILES = {
+    "lsb, fewest": {"method": "lsb"},
+    "lsb, all": {"method": "lsb", "spread": "all"},
+    "signs": {"method": "signs"},
+}
 """What whole files are made by for the verdicts."""
 _LABELLINGS = 8
 _MESSAGE = 26
@@ -56,6 +72,7 @@ class Experiment:
     seed : of places, messages and folds
     synthetic : marks the result as no evidence
     files : whether whole files are made and looked at by `forensics`, too
+    signs : bytes of payload that `signs` is tried with (see `detect.signs`); none by default
     """
 
     clips: Sequence[str | os.PathLike[str]]
@@ -67,6 +84,7 @@ class Experiment:
     seed: int = 0
     synthetic: bool = False
     files: bool = False
+    signs: Sequence[int] = ()
 
     def run(self, *, n_jobs: int = 1, progress: bool | Report | None = None) -> DetectionFile:
         """Measure; the same rows for any number of workers.
@@ -83,10 +101,15 @@ class Experiment:
         paths = [os.fspath(clip) for clip in self.clips]
         calls = [(_scenes_of, path, (self.seed, number), spec) for number, path in enumerate(paths)]
         looked = _all(pool, told, "look", calls)
-        scenes = [scene for of_clip in looked for scene in of_clip]
-        scenes = [scenes[at] for at in first_of_each([scene.thumb for scene in scenes])]
+        every = [(path, scene) for path, some in zip(paths, looked, strict=True) for scene in some]
+        kept = [every[at] for at in first_of_each([scene.thumb for _, scene in every])]
+        scenes, unlike = [scene for _, scene in kept], list(dict.fromkeys(path for path, _ in kept))
         _check_groups(len(scenes))
         rows = tuple(self._rows(scenes, told))
+        if self.signs:
+            from vidstega.lab.detect.signs import measure_signs
+
+            rows += measure_signs(unlike, sizes=self.signs, seed=self.seed, n_jobs=n_jobs, progress=progress)
         files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
         return DetectionFile(
             schema=SCHEMA,
@@ -105,14 +128,14 @@ class Experiment:
         for where, way, alpha in told.over(kinds, "learn", len(kinds)):
             covers, groups = _stacked(scenes, (where, "", None))
             about = {"where": where, "samples": len(covers), "groups": len(np.unique(groups))}
-            for detector, columns in DETECTORS.items():
+            for detector, (columns, families) in DETECTORS.items():
                 if way:
                     stegos, _ = _stacked(scenes, (where, way, alpha))
-                    found = _tried(covers[:, columns], stegos[:, columns], groups, self.seed)
+                    found = tried(covers[:, columns], stegos[:, columns], groups, families, self.seed)
                     own = ways()[way].own
                     yield Detected(way=way, own=own, alpha=alpha, detector=detector, **about, **found)
                 elif where == "tile":
-                    null = _null(covers[:, columns], groups, self.seed)
+                    null = _null(covers[:, columns], groups, families, self.seed)
                     yield Detected(way=NULL, own=True, detector=detector, **about, **null)
 
 
@@ -185,14 +208,17 @@ def _stacked(scenes: Sequence[_Features], kind: Kind) -> tuple[Vectors, NDArray[
 # -- errors ---------------------------------------------------------------------------------------------
 
 
-def _tried(covers: Vectors, stegos: Vectors, groups: NDArray[np.int64], seed: int) -> dict[str, Any]:
+def tried(
+    covers: Vectors, stegos: Vectors, groups: NDArray[np.int64], families: Sequence[int], seed: int
+) -> dict[str, Any]:
+    """The errors of a detector of covers and as many stegos, as fields of a row."""
     both, twice = np.concatenate([covers, stegos]), np.concatenate([groups, groups])
     stego = np.arange(len(both)) >= len(covers)
-    found = learn.scores(both, stego, twice, seed)
+    found = learn.scores(both, stego, twice, families, seed)
     return vars(learn.errors(found, stego, twice, seed))
 
 
-def _null(covers: Vectors, groups: NDArray[np.int64], seed: int) -> dict[str, Any]:
+def _null(covers: Vectors, groups: NDArray[np.int64], families: Sequence[int], seed: int) -> dict[str, Any]:
     """Covers against covers: means over several ways to call half of each scene's tiles stegos."""
     results = []
     for number in range(_LABELLINGS):
@@ -200,7 +226,8 @@ def _null(covers: Vectors, groups: NDArray[np.int64], seed: int) -> dict[str, An
         rank = np.empty(len(covers), np.int64)
         rank[order[np.argsort(groups[order], kind="stable")]] = np.arange(len(covers))
         stego = (rank + number) % 2 == 0
-        results.append(vars(learn.errors(learn.scores(covers, stego, groups, seed), stego, groups, seed)))
+        found = learn.scores(covers, stego, groups, families, seed)
+        results.append(vars(learn.errors(found, stego, groups, seed)))
     means = {name: float(np.mean([one[name] for one in results])) for name in results[0] if name != "roc"}
     return means | {"roc": tuple(np.mean([one["roc"] for one in results], axis=0).round(4).tolist())}
 
@@ -224,7 +251,12 @@ def _seen(path: str) -> list[Seen]:
             largest = next(one.figure for one in told.findings if one.by == "raw picture")
             found.append(
                 Seen(
-                    clip=cover.name, way=way, found=told.found, by=", ".join(told.by), largest=largest, ms=round(ms, 1)
+                    clip=cover.name,
+                    way=way,
+                    found=told.found,
+                    by=", ".join(told.by),
+                    largest=largest,
+                    ms=round(ms, 1),
                 )
             )
     return found

@@ -6,14 +6,14 @@ Ridge regression in its dual form, by NumPy alone: some hundred lines, where sci
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 OUTER, INNER = 7, 4
-_STRENGTHS = 10.0 ** np.arange(0, 7)
+_STRENGTHS = 10.0 ** np.arange(-2, 5)
 _CLIP = 8.0
 _RESAMPLED = 2000
 _POINTS = np.linspace(0, 1, 33)
@@ -43,7 +43,9 @@ class Errors:
     roc: tuple[float, ...]
 
 
-def scores(x: Vector, stego: NDArray[np.bool_], groups: Labels, seed: int = 0) -> Vector:
+def scores(
+    x: Vector, stego: NDArray[np.bool_], groups: Labels, families: Sequence[int], seed: int = 0
+) -> Vector:
     """Scores above 0 for what is taken for a stego, each by a detector that saw nothing of its group.
 
     Parameters
@@ -51,12 +53,13 @@ def scores(x: Vector, stego: NDArray[np.bool_], groups: Labels, seed: int = 0) -
     x : features, 0 and more, of shape (samples, features)
     stego : of each sample, whether it is one
     groups : of each sample; a group is never on both sides
+    families : how many features each family has, in order; all families have the same say
     """
     out = np.zeros(len(x))
-    root = np.sqrt(x)
+    root, say = np.sqrt(x), np.repeat(np.sqrt(1 / np.array(families)), families)
     for train, test in folds(groups, OUTER, seed):
-        strength = _strength(root[train], stego[train], groups[train], seed)
-        (out[test],) = _ridge(root[train], stego[train], root[test], np.array([strength]))
+        strength = _strength(root[train], stego[train], groups[train], say, seed)
+        (out[test],) = _ridge(root[train], stego[train], root[test], say, np.array([strength]))
     return out
 
 
@@ -93,20 +96,22 @@ def folds(groups: Labels, count: int, seed: int) -> Iterator[tuple[Labels, Label
         yield np.flatnonzero(~tried), np.flatnonzero(tried)
 
 
-def _strength(x: Vector, stego: NDArray[np.bool_], groups: Labels, seed: int) -> float:
+def _strength(x: Vector, stego: NDArray[np.bool_], groups: Labels, say: Vector, seed: int) -> float:
     """The strength of the ridge with the fewest errors on groups that are left out in turn."""
     wrong = np.zeros(len(_STRENGTHS))
     for train, test in folds(groups, INNER, seed + 1):
-        for number, found in enumerate(_ridge(x[train], stego[train], x[test], _STRENGTHS)):
+        for number, found in enumerate(_ridge(x[train], stego[train], x[test], say, _STRENGTHS)):
             wrong[number] += ((found > 0) != stego[test]).sum()
     return float(_STRENGTHS[len(wrong) - 1 - wrong[::-1].argmin()])  # of equals the strongest
 
 
-def _ridge(x: Vector, stego: NDArray[np.bool_], tried: Vector, strengths: Vector) -> list[Vector]:
+def _ridge(
+    x: Vector, stego: NDArray[np.bool_], tried: Vector, say: Vector, strengths: Vector
+) -> list[Vector]:
     """Scores of `tried` at each strength, trained on `x`; -1 for covers, 1 for stegos."""
     mean, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread < 1e-9] = np.inf
-    x, tried = (np.clip((one - mean) / spread, -_CLIP, _CLIP) for one in (x, tried))
+    x, tried = (np.clip((one - mean) / spread, -_CLIP, _CLIP) * say for one in (x, tried))
     values, vectors = np.linalg.eigh(x @ x.T)
     target = vectors.T @ np.where(stego, 1.0, -1.0)
     across = (tried @ x.T) @ vectors

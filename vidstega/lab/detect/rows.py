@@ -49,7 +49,9 @@ class Detected(Model):
         """What the upper bound of the error allows to say."""
         if self.high < FOUND:
             return "found"
-        return "weakly found" if self.high < WEAKLY else f"not found by these detectors at {self.groups} groups"
+        return (
+            "weakly found" if self.high < WEAKLY else f"not found by these detectors at {self.groups} groups"
+        )
 
     @property
     def claim(self) -> str:

@@ -65,7 +65,9 @@ def cut_clip(path: Path, seed: tuple[int, ...], *, tiles: int = TILES, frames: i
         if min(scan.size) < TILE:
             return []
         scenes = _scenes(_luma(scan), scan.depth)
-        found = [_Wanted(scene, (*seed, number), scan.size, tiles, frames) for number, scene in enumerate(scenes)]
+        found = [
+            _Wanted(scene, (*seed, number), scan.size, tiles, frames) for number, scene in enumerate(scenes)
+        ]
         window: deque[NDArray[Any]] = deque(maxlen=3)
         for number, plane in enumerate(_luma(scan)):
             window.append(plane)
@@ -134,7 +136,9 @@ def _is_blank(plane: NDArray[Any]) -> bool:
 
 def _half_megapixel(plane: NDArray[Any]) -> NDArray[Any]:
     height, width = (min(size, most) for size, most in zip(plane.shape, (544, 960), strict=True))
-    top, left = ((size - part) // 2 // GRID * GRID for size, part in zip(plane.shape, (height, width), strict=True))
+    top, left = (
+        (size - part) // 2 // GRID * GRID for size, part in zip(plane.shape, (height, width), strict=True)
+    )
     return plane[top : top + height, left : left + width]
 
 

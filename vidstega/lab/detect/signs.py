@@ -1,0 +1,217 @@
+"""An adversary for `signs`: features of the coefficients themselves, from real embeddings.
+
+Who looks knows the family and which pictures of a file would be in use, but neither key nor cover. Features are
+taken of each such picture and, to have something of the same video beside it, of the next pictures of the
+list that are not in use.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import av.error
+import numpy as np
+from numpy.typing import NDArray
+
+import vidstega
+from vidstega.carriers.signs.decoded import margins_of
+from vidstega.carriers.signs.walks import Walked, pictures, sets_of
+from vidstega.channels import Channel
+from vidstega.errors import VidstegaError
+from vidstega.files import private_folder
+from vidstega.h264.scaling import quanta
+from vidstega.lab.detect import learn
+from vidstega.lab.detect.experiment import tried
+from vidstega.lab.detect.rows import LEAST_GROUPS, Detected, DetectionError
+from vidstega.media.scan import scan as scan_file
+from vidstega.media.source import Scan
+from vidstega.pool import Pool, Work
+from vidstega.progress import Progress, Report
+from vidstega.residual import Signs
+
+SIZES = (12, 1024, 4096)
+"""Bytes of payload."""
+LEAST_SIGNS = 200
+"""Signs of a picture that is looked at."""
+CODED_ANEW = Channel("x264, crf 18", crf=18)
+"""What makes an H.264 cover of a clip in which a message does not fit as it is."""
+_SECONDS = 2.0
+_MOST_PICTURES = 24
+_MARGINS = np.linspace(-1, 1, 13)
+_ENERGIES = (0.5, 0.8)
+_POSITIONS = 6
+
+Vectors = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """Features of a video's pictures in use, before and after a message of some size."""
+
+    cover: Vectors
+    stego: Vectors
+
+
+def coefficient_features(
+    signs: Signs, margin: NDArray[np.float32], amplitude: NDArray[np.float32]
+) -> Vectors:
+    """Features of a picture's usable signs, as shares.
+
+    By energy, in three classes at the median and the 80th percentile: a histogram of margins (see
+    `carriers.signs.edges`) in twelve bins, so also the share of signs that are the smoother ones (36). The share of
+    negative ones by kind (4). How often a sign is that of the coefficient before it of the same kind at the same
+    position in its block, by position (6), and that of the coefficient before it in its block (1).
+    """
+    cuts = np.quantile(amplitude, _ENERGIES)
+    classes = np.searchsorted(cuts, amplitude, side="left")
+    parts = [np.histogram(margin[classes == one], _MARGINS)[0] / len(signs) for one in range(3)]
+    kinds = [signs.negative[signs.kind == kind] for kind in range(4)]
+    balance = [one.mean() if len(one) else 0.5 for one in kinds]
+    same = [
+        _same(signs.negative[(signs.kind == 0) & (signs.position == at)]) for at in range(1, 1 + _POSITIONS)
+    ]
+    beside = (signs.place[1:] == signs.place[:-1]) & (signs.block[1:] == signs.block[:-1])
+    along = (signs.negative[1:] == signs.negative[:-1])[beside]
+    return np.concatenate([*parts, balance, same, [along.mean() if len(along) else 0.5]])
+
+
+def _same(negative: NDArray[np.bool_]) -> float:
+    return float((negative[1:] == negative[:-1]).mean()) if len(negative) > 1 else 0.5
+
+
+def measure_signs(
+    clips: Sequence[str | os.PathLike[str]],
+    *,
+    sizes: Sequence[int] = SIZES,
+    seed: int = 0,
+    n_jobs: int = 1,
+    progress: bool | Report | None = None,
+) -> tuple[Detected, ...]:
+    """How well features of coefficients tell stegos of `signs` from their covers, on other videos.
+
+    A clip that does not take a size as it is, is coded anew with x264 for it, two seconds of it; one that cannot
+    carry it even so is left out there.
+
+    Parameters
+    ----------
+    clips : paths of videos that show different things
+    sizes : bytes of payload, at the default spread
+
+    Raises
+    ------
+    DetectionError
+        If fewer than 10 videos carry any size.
+    """
+    calls = [(_pairs, os.fspath(clip), tuple(sizes), (seed, number)) for number, clip in enumerate(clips)]
+    found = []
+    with Progress(progress).stage("signs", len(calls), "clip") as advance:
+        for one in Pool(n_jobs).in_order(calls):
+            found.append(one)
+            advance(1)
+    rows: list[Detected] = []
+    for size in sizes:
+        pairs = [one[size] for one in found if size in one]
+        if len(pairs) >= LEAST_GROUPS:
+            rows += _rows(pairs, size, seed)
+    if not rows:
+        raise DetectionError(
+            f"fewer than {LEAST_GROUPS} of {len(calls)} videos take a message in signs; give more H.264 clips"
+        )
+    return tuple(rows)
+
+
+def _rows(pairs: Sequence[_Pair], size: int, seed: int) -> list[Detected]:
+    """Of single pictures, and of videos by the mean of their pictures' scores."""
+    groups = np.concatenate([np.full(len(pair.cover), number) for number, pair in enumerate(pairs)])
+    covers, stegos = (np.concatenate([getattr(pair, side) for pair in pairs]) for side in ("cover", "stego"))
+    families = (covers.shape[1] // 2,) * 2
+    about: dict[str, Any] = {
+        "way": "signs", "own": True, "alpha": None, "payload_bytes": size, "detector": "coefficients"
+    }  # fmt: skip
+    single = tried(covers, stegos, groups, families, seed)
+    both, twice = np.concatenate([covers, stegos]), np.concatenate([groups, groups])
+    stego = np.arange(len(both)) >= len(covers)
+    found = learn.scores(both, stego, twice, families, seed)
+    videos = np.arange(len(pairs))
+    pooled = np.array(
+        [[found[(twice == one) & (stego == side)].mean() for one in videos] for side in (False, True)]
+    )
+    whole = learn.errors(pooled.ravel(), np.repeat([False, True], len(videos)), np.r_[videos, videos], seed)
+    return [
+        Detected(where="picture", samples=len(covers), groups=len(pairs), **about, **single),
+        Detected(where="video", samples=len(pairs), groups=len(pairs), **about, **vars(whole)),
+    ]
+
+
+# -- features -------------------------------------------------------------------------------------------
+
+
+def _pairs(path: str, sizes: Sequence[int], seed: tuple[int, ...]) -> dict[int, _Pair]:
+    """By size what a clip gives."""
+    found: dict[int, _Pair] = {}
+    with private_folder(None) as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for size in sizes:
+            cover = _cover(Path(path), size, folder / "cover.mp4")
+            payload = np.random.default_rng([*seed, size]).bytes(size)
+            stego = folder / f"{size}{cover.suffix}"
+            try:
+                told = vidstega.embed(
+                    cover,
+                    stego,
+                    payload,
+                    key=f"{seed} {size}",
+                    method="signs",
+                    compress=False,
+                    verify=False,
+                    progress=False,
+                )
+                used = int(told.measured["in_use"])
+                pair = _Pair(_features(scan_file(cover), used), _features(scan_file(stego), used))
+            except VidstegaError:
+                continue
+            if len(pair.cover) and len(pair.cover) == len(pair.stego):
+                found[size] = pair
+    return found
+
+
+def _cover(clip: Path, size: int, anew: Path) -> Path:
+    """The clip, or what x264 makes of it where too little fits; that may be none, as of odd sizes."""
+    with suppress(VidstegaError):
+        if vidstega.capacity(clip, method="signs").payload_bytes >= size:
+            return clip
+    if not anew.exists():
+        with suppress(VidstegaError, av.error.FFmpegError):
+            CODED_ANEW.run(clip, anew, stop_s=_SECONDS)
+    return anew
+
+
+def _features(scan: Scan, used: int) -> Vectors:
+    """Of pictures in use with signs enough, 24 at the most, beside those of the next pictures' mean."""
+    taken = list(islice(pictures(scan), used + _MOST_PICTURES))
+    inside = [one for one in taken[:used] if len(one.signs) >= LEAST_SIGNS][:_MOST_PICTURES]
+    outside = [one for one in taken[used:] if len(one.signs) >= LEAST_SIGNS]
+    vectors, others = _of(scan, inside), _of(scan, outside)
+    if not len(vectors):
+        return np.zeros((0, 0))
+    beside = others.mean(axis=0) if len(others) else vectors.mean(axis=0)
+    return np.hstack([vectors, np.broadcast_to(beside, vectors.shape)])
+
+
+def _of(scan: Scan, some: Sequence[Walked]) -> Vectors:
+    amplitudes = [one.signs.level * quanta(one.signs, one.units, sets_of(scan)) for one in some]
+    margins = margins_of(scan, some, amplitudes, Work(Pool(1), Path(), Progress(False)))
+    return np.array(
+        [
+            coefficient_features(one.signs, margins[one.ordinal], amplitude)
+            for one, amplitude in zip(some, amplitudes, strict=True)
+            if one.ordinal in margins
+        ]
+    )
