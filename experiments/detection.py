@@ -2,9 +2,9 @@
 
     python experiments/detection.py [FOLDER] [--tiles 14] [--frames 2] [--jobs 2] [--out results/local]
 
-Writes ``detection.json`` beside the stress results, from where ``vidstega report`` takes it, and prints what may be
-said. Without a folder it is tried on synthetic video, which is marked as no evidence. NumPy's threads are held to
-one, since they stand in each other's way on matrices of this size.
+Writes ``detection.json`` beside the stress results, from where ``vidstega report`` takes it, and prints what
+may be said. Without a folder it is tried on synthetic video, which is marked as no evidence. NumPy's threads
+are held to one, since they stand in each other's way on matrices of this size.
 """
 
 from __future__ import annotations

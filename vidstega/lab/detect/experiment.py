@@ -127,7 +127,7 @@ class Experiment:
         kinds = list(dict.fromkeys(kind for scene in scenes for kind in scene.vectors))
         for where, way, alpha in told.over(kinds, "learn", len(kinds)):
             covers, groups = _stacked(scenes, (where, "", None))
-            about = {"where": where, "samples": len(covers), "groups": len(np.unique(groups))}
+            about: dict[str, Any] = {"where": where, "samples": len(covers), "groups": len(np.unique(groups))}
             for detector, (columns, families) in DETECTORS.items():
                 if way:
                     stegos, _ = _stacked(scenes, (where, way, alpha))
@@ -159,7 +159,7 @@ def _all(pool: Pool, told: Progress, stage: str, calls: list[Any]) -> list[Any]:
 def _check_groups(count: int) -> None:
     if count < LEAST_GROUPS:
         raise DetectionError(
-            f"{count} scenes that differ are too few to state an error; give clips with {LEAST_GROUPS} or more"
+            f"{count} scenes that differ are too few to state an error; take {LEAST_GROUPS} or more"
         )
     if count < FEW_GROUPS:
         warnings.warn(f"{count} scenes are few; intervals are wide below {FEW_GROUPS}", stacklevel=3)
@@ -249,16 +249,13 @@ def _seen(path: str) -> list[Seen]:
             except VidstegaError:
                 continue
             largest = next(one.figure for one in told.findings if one.by == "raw picture")
-            found.append(
-                Seen(
-                    clip=cover.name,
-                    way=way,
-                    found=told.found,
-                    by=", ".join(told.by),
-                    largest=largest,
-                    ms=round(ms, 1),
-                )
-            )
+            about: dict[str, Any] = {
+                "clip": cover.name,
+                "way": way,
+                "found": told.found,
+                "by": ", ".join(told.by),
+            }
+            found.append(Seen(**about, largest=largest, ms=round(ms, 1)))
     return found
 
 

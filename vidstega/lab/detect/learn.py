@@ -1,13 +1,14 @@
 """A linear detector on features, and its errors on groups that it was not trained on.
 
-Ridge regression in its dual form, by NumPy alone: some hundred lines, where scikit-learn would bring SciPy and
-100 MB for the same figures.
+Ridge regression in its dual form, by NumPy alone: some hundred lines, where scikit-learn would bring SciPy
+and 100 MB for the same figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +97,7 @@ def folds(groups: Labels, count: int, seed: int) -> Iterator[tuple[Labels, Label
         yield np.flatnonzero(~tried), np.flatnonzero(tried)
 
 
-def _strength(x: Vector, stego: NDArray[np.bool_], groups: Labels, say: Vector, seed: int) -> float:
+def _strength(x: Vector, stego: NDArray[np.bool_], groups: Labels, say: Any, seed: int) -> float:
     """The strength of the ridge with the fewest errors on groups that are left out in turn."""
     wrong = np.zeros(len(_STRENGTHS))
     for train, test in folds(groups, INNER, seed + 1):
@@ -105,9 +106,7 @@ def _strength(x: Vector, stego: NDArray[np.bool_], groups: Labels, say: Vector, 
     return float(_STRENGTHS[len(wrong) - 1 - wrong[::-1].argmin()])  # of equals the strongest
 
 
-def _ridge(
-    x: Vector, stego: NDArray[np.bool_], tried: Vector, say: Vector, strengths: Vector
-) -> list[Vector]:
+def _ridge(x: Vector, stego: NDArray[np.bool_], tried: Vector, say: Any, strengths: Any) -> list[Vector]:
     """Scores of `tried` at each strength, trained on `x`; -1 for covers, 1 for stegos."""
     mean, spread = x.mean(axis=0), x.std(axis=0)
     spread[spread < 1e-9] = np.inf

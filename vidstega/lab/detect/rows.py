@@ -115,8 +115,8 @@ class DetectionFile(Model):
         for row in self.of(NULL):
             if not _NULL[0] <= row.p_e <= _NULL[1]:
                 raise DetectionError(
-                    f"covers are told from covers with error {row.p_e:.3f}, outside of {_NULL[0]} to {_NULL[1]}: "
-                    "this experiment says nothing; take more clips"
+                    f"covers are told from covers with error {row.p_e:.3f}, outside of {_NULL[0]} to "
+                    f"{_NULL[1]}: this experiment says nothing; take more clips"
                 )
         for row in self.of(CONTROL):
             if row.alpha == _CONTROL_ALPHA and row.p_e > _CONTROL_ERROR:

@@ -1,7 +1,7 @@
 """An adversary for `signs`: features of the coefficients themselves, from real embeddings.
 
-Who looks knows the family and which pictures of a file would be in use, but neither key nor cover. Features are
-taken of each such picture and, to have something of the same video beside it, of the next pictures of the
+Who looks knows the family and which pictures of a file would be in use, but neither key nor cover. Features
+are taken of each such picture and, to have something of the same video beside it, of the next pictures of the
 list that are not in use.
 """
 
@@ -34,7 +34,7 @@ from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
 from vidstega.pool import Pool, Work
 from vidstega.progress import Progress, Report
-from vidstega.residual import Signs
+from vidstega.residual import LUMA_AC, Signs
 
 SIZES = (12, 1024, 4096)
 """Bytes of payload."""
@@ -47,8 +47,10 @@ _MOST_PICTURES = 24
 _MARGINS = np.linspace(-1, 1, 13)
 _ENERGIES = (0.5, 0.8)
 _POSITIONS = 6
+_HOW: dict[str, Any] = {"method": "signs", "compress": False, "verify": False, "progress": False}
 
 Vectors = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,24 +61,21 @@ class _Pair:
     stego: Vectors
 
 
-def coefficient_features(
-    signs: Signs, margin: NDArray[np.float32], amplitude: NDArray[np.float32]
-) -> Vectors:
+def coefficient_features(signs: Signs, margin: Floats, amplitude: Floats) -> Vectors:
     """Features of a picture's usable signs, as shares.
 
     By energy, in three classes at the median and the 80th percentile: a histogram of margins (see
-    `carriers.signs.edges`) in twelve bins, so also the share of signs that are the smoother ones (36). The share of
-    negative ones by kind (4). How often a sign is that of the coefficient before it of the same kind at the same
-    position in its block, by position (6), and that of the coefficient before it in its block (1).
+    `carriers.signs.edges`) in twelve bins, so also the share of signs that are the smoother ones (36). The
+    share of negative ones by kind (4). Of luma how often a sign is that of the coefficient before it at the
+    same position of its block, by position (6), and that of the coefficient before it in its block (1).
     """
     cuts = np.quantile(amplitude, _ENERGIES)
     classes = np.searchsorted(cuts, amplitude, side="left")
     parts = [np.histogram(margin[classes == one], _MARGINS)[0] / len(signs) for one in range(3)]
     kinds = [signs.negative[signs.kind == kind] for kind in range(4)]
     balance = [one.mean() if len(one) else 0.5 for one in kinds]
-    same = [
-        _same(signs.negative[(signs.kind == 0) & (signs.position == at)]) for at in range(1, 1 + _POSITIONS)
-    ]
+    luma = signs.kind == LUMA_AC
+    same = [_same(signs.negative[luma & (signs.position == at)]) for at in range(1, 1 + _POSITIONS)]
     beside = (signs.place[1:] == signs.place[:-1]) & (signs.block[1:] == signs.block[:-1])
     along = (signs.negative[1:] == signs.negative[:-1])[beside]
     return np.concatenate([*parts, balance, same, [along.mean() if len(along) else 0.5]])
@@ -96,8 +95,8 @@ def measure_signs(
 ) -> tuple[Detected, ...]:
     """How well features of coefficients tell stegos of `signs` from their covers, on other videos.
 
-    A clip that does not take a size as it is, is coded anew with x264 for it, two seconds of it; one that cannot
-    carry it even so is left out there.
+    A clip that does not take a size as it is, is coded anew with x264 for it, two seconds of it; one that
+    cannot carry it even so is left out there.
 
     Parameters
     ----------
@@ -163,16 +162,7 @@ def _pairs(path: str, sizes: Sequence[int], seed: tuple[int, ...]) -> dict[int, 
             payload = np.random.default_rng([*seed, size]).bytes(size)
             stego = folder / f"{size}{cover.suffix}"
             try:
-                told = vidstega.embed(
-                    cover,
-                    stego,
-                    payload,
-                    key=f"{seed} {size}",
-                    method="signs",
-                    compress=False,
-                    verify=False,
-                    progress=False,
-                )
+                told = vidstega.embed(cover, stego, payload, key=f"{seed} {size}", **_HOW)
                 used = int(told.measured["in_use"])
                 pair = _Pair(_features(scan_file(cover), used), _features(scan_file(stego), used))
             except VidstegaError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +87,7 @@ def _luma(scan: Any) -> Iterator[NDArray[Any]]:
 def _scenes(frames: Iterator[NDArray[Any]], depth: int) -> list[Scene]:
     """Parts of three frames or more between cuts: where thumbnails change by 24 of 255 on average."""
     thumbs = [_thumb(plane, depth) for plane in frames]
-    steps = [float(np.abs(now - before).mean()) for before, now in zip(thumbs, thumbs[1:], strict=False)]
+    steps = [float(np.abs(now - before).mean()) for before, now in pairwise(thumbs)]
     starts = [0, *(number + 1 for number, step in enumerate(steps) if step > _CUT)]
     spans = zip(starts, [*starts[1:], len(thumbs)], strict=True)
     return [Scene(a, b, thumbs[(a + b) // 2]) for a, b in spans if b - a >= 3]

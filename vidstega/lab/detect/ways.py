@@ -31,7 +31,8 @@ class Way(NamedTuple):
 
 def ways() -> Mapping[str, Way]:
     """All there are; `hill` where it is offered."""
-    own = {name: Way(_by_method(name), True) for name in ("lsb", "hill") if name in methods.names()}
+    offered = [name for name in ("lsb", "hill") if name in methods.names()]
+    own: dict[str, Way] = {name: Way(_by_method(name), True) for name in offered}
     return {CONTROL: Way(_replaced, False), **own, "lsb, ideal code": Way(_coded, False)}
 
 
