@@ -1,6 +1,6 @@
 """How well ways to hide are told from covers, on the clips of a folder.
 
-    python experiments/detection.py [FOLDER] [--tiles 14] [--frames 2] [--jobs 2] [--out results/local]
+    python experiments/detection.py [FOLDER] [--tiles 10] [--frames 1] [--jobs 2] [--out results/local]
 
 Writes ``detection.json`` beside the stress results, from where ``vidstega report`` takes it, and prints what
 may be said. Without a folder it is tried on synthetic video, which is marked as no evidence. NumPy's threads
@@ -39,7 +39,7 @@ def measure(args: argparse.Namespace) -> DetectionFile:
     """The experiment on a folder, or a smoke test."""
     if args.folder:
         clips = videos(args.folder)
-        how = {"tiles": args.tiles, "frames": args.frames, "files": True, "signs": SIZES}
+        how = {"tiles": args.tiles, "frames": args.frames, "files": True, "signs": args.bytes}
         return Experiment(clips, **how).run(n_jobs=args.jobs)
     with tempfile.TemporaryDirectory() as folder:
         return Experiment(smoke_clips(folder), rates=(0.5, 0.05), synthetic=True).run(n_jobs=args.jobs)
@@ -49,8 +49,11 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", metavar="FOLDER", type=Path, nargs="?")
-    parser.add_argument("--tiles", type=int, default=14, help="of each scene")
-    parser.add_argument("--frames", type=int, default=2, help="of each scene")
+    parser.add_argument("--tiles", type=int, default=10, help="of each scene")
+    parser.add_argument("--frames", type=int, default=1, help="of each scene")
+    parser.add_argument(
+        "--bytes", type=int, nargs="*", default=SIZES, help="payloads that `signs` is tried with"
+    )
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--out", type=Path, default=Path("results/local"))
     args = parser.parse_args()
