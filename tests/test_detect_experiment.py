@@ -8,12 +8,16 @@ import pytest
 
 pytest.importorskip("pandas")
 
+from lab_made import made, results, write
 
+from vidstega import lab
 from vidstega.errors import InputError
 from vidstega.lab.detect import Experiment, smoke_clips
-from vidstega.lab.detect.rows import DETECTION, DetectionError, DetectionFile, load_detection
+from vidstega.lab.detect.rows import DETECTION, DetectionError, DetectionFile, Seen, load_detection
 from vidstega.lab.detect.tiles import cut_clip, first_of_each
 from vidstega.lab.detect.ways import CONTROL, NULL
+from vidstega.lab.plots import draw_detection
+from vidstega.lab.report import render
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scenes are few")
 
@@ -88,3 +92,27 @@ def test_it_is_read_as_it_was_written(found: DetectionFile, tmp_path: Path) -> N
     (tmp_path / DETECTION).write_text(text[: len(text) // 2], encoding="utf-8")
     with pytest.raises(InputError, match=r"detection.json is not JSON.*; measure again"):
         load_detection(tmp_path)
+
+
+def test_report_and_figure_show_it(found: DetectionFile, tmp_path: Path) -> None:
+    text = render(results(made()))[0]
+    assert "Who finds it" not in text and "not measured yet" in text
+    seen = [
+        Seen(clip="a.mp4", way="cover", found=False, by="", largest=0.5, ms=3),
+        Seen(clip="a.mp4", way="lsb, fewest", found=True, by="raw picture", largest=12.1, ms=4),
+        Seen(clip="b.mp4", way="lsb, fewest", found=False, by="", largest=0.4, ms=6),
+    ]
+    whole = found.rows[-1].model_copy(update={"alpha": None, "payload_bytes": 12, "where": "video"})
+    told = found.model_copy(update={"files": tuple(seen), "rows": (*found.rows, whole), "evidence": True})
+    text = render(results(made()), detection=told)[0]
+    assert "| lsb, fewest | 2 | 1 | raw picture | 5.00 |" in text and "12 bytes: found" in text
+    assert "| raw picture: 1 of 2 files |" in text and "not measured yet" not in text
+    (lsb,) = found.of("lsb")
+    assert f"| lsb | {lsb.p_e:.3f} ({lsb.low:.2f} to {lsb.high:.2f}) |" in text
+    assert "no evidence" not in text and "no evidence" in render(results(made()), detection=found)[0]
+    for data in (found, told):
+        assert all(ax.has_data() for ax in draw_detection(data).axes)
+    write(made(), tmp_path)
+    (tmp_path / DETECTION).write_text(told.model_dump_json(by_alias=True), encoding="utf-8")
+    assert "figures/detection.png" in lab.write_report(tmp_path).read_text(encoding="utf-8")
+    assert (tmp_path / "figures" / "detection.png").stat().st_size > 10_000

@@ -131,7 +131,7 @@ class Experiment:
             for detector, (columns, families) in DETECTORS.items():
                 if way:
                     stegos, _ = _stacked(scenes, (where, way, alpha))
-                    found = tried(covers[:, columns], stegos[:, columns], groups, families, self.seed)
+                    found = learn.tried(covers[:, columns], stegos[:, columns], groups, families, self.seed)
                     own = ways()[way].own
                     yield Detected(way=way, own=own, alpha=alpha, detector=detector, **about, **found)
                 elif where == "tile":
@@ -206,16 +206,6 @@ def _stacked(scenes: Sequence[_Features], kind: Kind) -> tuple[Vectors, NDArray[
 
 
 # -- errors ---------------------------------------------------------------------------------------------
-
-
-def tried(
-    covers: Vectors, stegos: Vectors, groups: NDArray[np.int64], families: Sequence[int], seed: int
-) -> dict[str, Any]:
-    """The errors of a detector of covers and as many stegos, as fields of a row."""
-    both, twice = np.concatenate([covers, stegos]), np.concatenate([groups, groups])
-    stego = np.arange(len(both)) >= len(covers)
-    found = learn.scores(both, stego, twice, families, seed)
-    return vars(learn.errors(found, stego, twice, seed))
 
 
 def _null(covers: Vectors, groups: NDArray[np.int64], families: Sequence[int], seed: int) -> dict[str, Any]:

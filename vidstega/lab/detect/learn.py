@@ -89,6 +89,15 @@ def errors(found: Vector, stego: NDArray[np.bool_], groups: Labels, seed: int = 
     )
 
 
+def tried(
+    covers: Vector, stegos: Vector, groups: Labels, families: Sequence[int], seed: int
+) -> dict[str, Any]:
+    """What a detector of covers and as many stegos of the same groups is worth, by the names of `Errors`."""
+    both, twice = np.concatenate([covers, stegos]), np.concatenate([groups, groups])
+    stego = np.arange(len(both)) >= len(covers)
+    return vars(errors(scores(both, stego, twice, families, seed), stego, twice, seed))
+
+
 def folds(groups: Labels, count: int, seed: int) -> Iterator[tuple[Labels, Labels]]:
     """Indices to train on and to try, so many times; whole groups, as equal in number as they come."""
     known = np.random.default_rng(seed).permutation(np.unique(groups))

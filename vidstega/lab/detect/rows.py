@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Literal
+from statistics import median
+from typing import Literal, NamedTuple
 
 import pandas as pd
 from pydantic import Field
@@ -19,6 +21,8 @@ LEAST_GROUPS, FEW_GROUPS = 10, 20
 FOUND, WEAKLY = 0.25, 0.45
 """Upper bounds of the error below which something counts as found, and as found weakly."""
 _NULL = (0.42, 0.58)
+_ARMS = {"splice": "lsb, fewest", "whole": "lsb, all", "whole+parallel": "lsb, all", "signs": "signs"}
+"""What files show of which of the lab's arms."""
 _CONTROL_ALPHA, _CONTROL_ERROR = 0.5, 0.05
 
 
@@ -75,6 +79,23 @@ class Seen(Model):
     ms: float = field("wall time of the verdict", "ms")
 
 
+class Verdicts(NamedTuple):
+    """How many of some files are found, by what, and in how many milliseconds, a median."""
+
+    way: str
+    files: int
+    found: int
+    by: str
+    ms: float
+
+    @classmethod
+    def of(cls, way: str, some: list[Seen]) -> Verdicts:
+        """Of files of one way."""
+        reasons = Counter(reason for one in some for reason in one.by.split(", ") if reason)
+        by = ", ".join(reason for reason, _ in reasons.most_common())
+        return cls(way, len(some), sum(one.found for one in some), by, median(one.ms for one in some))
+
+
 class DetectionFile(Model):
     """The whole file."""
 
@@ -92,6 +113,31 @@ class DetectionFile(Model):
     def frame(self) -> pd.DataFrame:
         """A row a way, rate and detector, without curves."""
         return pd.DataFrame([row.model_dump(exclude={"roc"}) for row in self.rows])
+
+    @property
+    def tried(self) -> list[str]:
+        """Ways on tiles, in their order."""
+        return list(dict.fromkeys(row.way for row in self.rows if row.where == "tile" and row.way != NULL))
+
+    @property
+    def alphas(self) -> list[float]:
+        """Rates on tiles, the largest first."""
+        rates = {row.alpha for row in self.rows if row.where == "tile" and row.alpha is not None}
+        return sorted(rates, reverse=True)
+
+    @property
+    def verdicts(self) -> list[Verdicts]:
+        """What became of files, by what was done to them."""
+        ways = dict.fromkeys(one.way for one in self.files)
+        return [Verdicts.of(way, [one for one in self.files if one.way == way]) for way in ways]
+
+    def shown(self, arm: str) -> str:
+        """By what files of a way of the lab are found."""
+        way = _ARMS.get(arm, "")
+        some = next((one for one in self.verdicts if one.way == way), None)
+        if some is None:
+            return "not measured"
+        return f"{some.by or 'not by packets or headers'}: {some.found} of {some.files} files"
 
     def of(self, way: str, where: str = "tile", detector: str = "all") -> list[Detected]:
         """Rows of a way, in their order."""

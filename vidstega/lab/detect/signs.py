@@ -28,7 +28,6 @@ from vidstega.errors import VidstegaError
 from vidstega.files import private_folder
 from vidstega.h264.scaling import quanta
 from vidstega.lab.detect import learn
-from vidstega.lab.detect.experiment import tried
 from vidstega.lab.detect.rows import LEAST_GROUPS, Detected, DetectionError
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
@@ -134,7 +133,7 @@ def _rows(pairs: Sequence[_Pair], size: int, seed: int) -> list[Detected]:
     about: dict[str, Any] = {
         "way": "signs", "own": True, "alpha": None, "payload_bytes": size, "detector": "coefficients"
     }  # fmt: skip
-    single = tried(covers, stegos, groups, families, seed)
+    single = learn.tried(covers, stegos, groups, families, seed)
     both, twice = np.concatenate([covers, stegos]), np.concatenate([groups, groups])
     stego = np.arange(len(both)) >= len(covers)
     found = learn.scores(both, stego, twice, families, seed)

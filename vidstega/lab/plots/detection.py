@@ -39,11 +39,14 @@ def detection_error(data: DetectionFile, ax: Axes, where: str = "tile") -> Axes:
         ax.plot(alphas, [row.p_e for row in rows], color=color, marker=marker, linestyle=line, label=name)
     ax.axhline(0.5, color=LIGHT, zorder=0)
     ax.set_xscale("log")
-    ax.set_ylim(0, 0.6)
+    rates = sorted({row.alpha for row in data.rows if row.where == where and row.alpha is not None})
+    ax.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    ax.minorticks_off()
+    ax.set_ylim(0, 0.7)
     ax.set_xlabel("message (bits a sample)")
     ax.set_ylabel("error on unseen scenes (share)")
     ax.set_title(f"Error, one {where}{'' if data.evidence else ', synthetic: no evidence'}")
-    ax.legend()
+    ax.legend(loc="upper right", fontsize=9, ncols=2)
     return ax
 
 
@@ -58,7 +61,7 @@ def detection_roc(data: DetectionFile, ax: Axes, where: str = "tile") -> Axes:
     ax.set_xlabel("false alarms (share of covers)")
     ax.set_ylabel("hits (share of stegos)")
     ax.set_title("ROC, and the area under it")
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower right", fontsize=9)
     return ax
 
 
