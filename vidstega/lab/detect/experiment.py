@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vidstega
-from vidstega.errors import VidstegaError
+from vidstega.errors import ParameterError, VidstegaError
 from vidstega.files import private_folder
 from vidstega.lab.detect import learn
 from vidstega.lab.detect.pixels import COPY, FLAT, SPAM, copy_features, flat_features, spam
@@ -29,7 +29,7 @@ from vidstega.lab.detect.rows import (
 )
 from vidstega.lab.detect.tiles import TILES, Cut, Triple, cut_clip, first_of_each
 from vidstega.lab.detect.verdict import forensics
-from vidstega.lab.detect.ways import NULL, RATES, ways
+from vidstega.lab.detect.ways import CONTROL, CONTROL_ALPHA, NULL, RATES, ways
 from vidstega.lab.stamp import now, stamp
 from vidstega.pool import Pool
 from vidstega.progress import Progress, Report
@@ -64,7 +64,7 @@ class Experiment:
     Parameters
     ----------
     clips : paths of videos
-    methods : names of `ways`, all by default
+    methods : names of `ways`, all by default; the control is always among them
     rates : bits a sample on tiles
     tiles : of 256x256, of each scene
     frames : of each scene, cut to half a megapixel; 0 for none
@@ -94,8 +94,7 @@ class Experiment:
         DetectionError
             With fewer than 10 scenes, or if the controls fail.
         """
-        known = ways()
-        chosen = tuple(known if self.methods is None else [name for name in known if name in self.methods])
+        chosen = _chosen(self.methods)
         pool, told = Pool(n_jobs), Progress(progress)
         spec = (chosen, tuple(self.rates), tuple(self.frame_rates), self.tiles, self.frames)
         paths = [os.fspath(clip) for clip in self.clips]
@@ -137,6 +136,13 @@ class Experiment:
                 elif where == "tile":
                     null = _null(covers[:, columns], groups, families, self.seed)
                     yield Detected(way=NULL, own=True, detector=detector, **about, **null)
+
+
+def _chosen(methods: Sequence[str] | None) -> tuple[str, ...]:
+    known = ways()
+    if unknown := set(methods or ()) - set(known):
+        raise ParameterError(f"unknown way {min(unknown)!r}; there are: {', '.join(known)}")
+    return tuple(name for name in known if methods is None or name in methods or name == CONTROL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,6 +192,8 @@ def _vectors(
     where: str, triples: Sequence[Triple], cut: Cut, chosen: Sequence[str], alphas: Sequence[float], seed: Any
 ) -> dict[Kind, Vectors]:
     kinds: list[Kind] = [(where, "", None), *((where, way, alpha) for way in chosen for alpha in alphas)]
+    if where == "tile" and CONTROL_ALPHA not in alphas:
+        kinds.append((where, CONTROL, CONTROL_ALPHA))
     found: dict[Kind, list[Vectors]] = {kind: [] for kind in kinds}
     known = ways()
     for number, triple in enumerate(triples):

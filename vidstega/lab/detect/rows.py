@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import Field
 
 from vidstega.errors import VidstegaError
-from vidstega.lab.detect.ways import CONTROL, NULL
+from vidstega.lab.detect.ways import CONTROL, CONTROL_ALPHA, NULL
 from vidstega.lab.model import Model, field, figure, load_beside
 from vidstega.lab.schema import Stamp
 
@@ -23,7 +23,7 @@ FOUND, WEAKLY = 0.25, 0.45
 _NULL = (0.42, 0.58)
 _ARMS = {"splice": "lsb, fewest", "whole": "lsb, all", "whole+parallel": "lsb, all", "signs": "signs"}
 """What files show of which of the lab's arms."""
-_CONTROL_ALPHA, _CONTROL_ERROR = 0.5, 0.05
+_CONTROL_ERROR = 0.05
 
 
 class DetectionError(VidstegaError):
@@ -164,8 +164,8 @@ class DetectionFile(Model):
                     f"covers are told from covers with error {row.p_e:.3f}, outside of {_NULL[0]} to "
                     f"{_NULL[1]}: this experiment says nothing; take more clips"
                 )
-        for row in self.of(CONTROL):
-            if row.alpha == _CONTROL_ALPHA and row.p_e > _CONTROL_ERROR:
+        for row in (row for row in self.of(CONTROL) if row.alpha == CONTROL_ALPHA):
+            if row.p_e > _CONTROL_ERROR:
                 raise DetectionError(
                     f"{CONTROL} at {row.alpha} bits a sample is missed with error {row.p_e:.3f}, above "
                     f"{_CONTROL_ERROR}: this experiment says nothing; take more clips"

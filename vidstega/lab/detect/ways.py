@@ -19,6 +19,8 @@ Plane = NDArray[Any]
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 """Bits a sample."""
 CONTROL, NULL = "lsb replacement", "cover against cover"
+CONTROL_ALPHA = 0.5
+"""At which the control has to be found."""
 _HALVINGS = 60
 
 
