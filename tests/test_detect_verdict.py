@@ -65,6 +65,12 @@ def test_covers_and_signs_are_silent(cover: Path, cover_vp9: Path, tmp_path: Pat
     assert [forensics(file).by for file in files] == [(), (), ()]
 
 
+def test_deep_tells_how_smooth_signs_are(cover: Path, cover_vp9: Path) -> None:
+    (share,) = [one for one in forensics(cover, deep=True).findings if one.by == "smoother signs"]
+    assert 0.7 < share.figure < 1 and not share.found
+    assert not [one for one in forensics(cover_vp9, deep=True).findings if one.by == "smoother signs"]
+
+
 @pytest.mark.parametrize("codec", ["libx264", "ffv1", "rawvideo"])
 def test_what_was_never_coded_before_is_no_finding_without_loss(codec: str, tmp_path: Path) -> None:
     options = {"qp": "0"} if codec == "libx264" else {}

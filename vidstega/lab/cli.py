@@ -45,6 +45,8 @@ def add_parsers(commands: Any) -> None:
     detect = commands.add_parser("detect", help="whether files show a message", allow_abbrev=False)
     detect.description = _DETECT
     detect.add_argument("files", nargs="+", metavar="FILE", help="video to look at")
+    deep = "decode what signs would be in, too: seconds instead of milliseconds"
+    detect.add_argument("--deep", action="store_true", help=deep)
     detect.add_argument("--json", action="store_true", help="print the verdicts as JSON, an array of them")
     detect.set_defaults(run=_detect)
 
@@ -88,7 +90,7 @@ def _detect(args: argparse.Namespace) -> int:
     done, failed = [], False
     for path in args.files:
         try:
-            done.append(forensics(path))
+            done.append(forensics(path, deep=args.deep))
         except VidstegaError as error:
             failed = True
             print(f"vidstega: error: {error}", file=sys.stderr)

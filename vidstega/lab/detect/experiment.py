@@ -27,6 +27,7 @@ from vidstega.lab.detect.rows import (
     DetectionFile,
     Seen,
 )
+from vidstega.lab.detect.signs import measure_signs
 from vidstega.lab.detect.tiles import TILES, Cut, Triple, cut_clip, first_of_each
 from vidstega.lab.detect.verdict import forensics
 from vidstega.lab.detect.ways import CONTROL, CONTROL_ALPHA, NULL, RATES, ways
@@ -105,11 +106,12 @@ class Experiment:
         scenes, unlike = [scene for _, scene in kept], list(dict.fromkeys(path for path, _ in kept))
         _check_groups(len(scenes))
         rows = tuple(self._rows(scenes, told))
-        if self.signs:
-            from vidstega.lab.detect.signs import measure_signs
-
-            rows += measure_signs(unlike, sizes=self.signs, seed=self.seed, n_jobs=n_jobs, progress=progress)
-        files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
+        with warnings.catch_warnings():  # that a message is loud is what is measured here
+            warnings.simplefilter("ignore", UserWarning)
+            if self.signs:
+                how: dict[str, Any] = {"seed": self.seed, "n_jobs": n_jobs, "progress": progress}
+                rows += measure_signs(unlike, sizes=self.signs, **how)
+            files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
         return DetectionFile(
             schema=SCHEMA,
             stamp=stamp(),
@@ -236,8 +238,7 @@ def _null(covers: Vectors, groups: NDArray[np.int64], families: Sequence[int], s
 def _seen(path: str) -> list[Seen]:
     """Verdicts on a clip and on what is made of it."""
     cover, found = Path(path), []
-    with private_folder(None) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with private_folder(None) as folder:
         for number, (way, how) in enumerate({"cover": None, **FILES}.items()):
             file = cover if how is None else _made(cover, folder / f"{number}", how)
             try:

@@ -8,7 +8,6 @@ list that are not in use.
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,24 +20,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vidstega
-from vidstega.carriers.signs.decoded import margins_of
-from vidstega.carriers.signs.walks import Walked, pictures, sets_of
+from vidstega.carriers.signs.walks import Walked, pictures
 from vidstega.channels import Channel
 from vidstega.errors import VidstegaError
 from vidstega.files import private_folder
-from vidstega.h264.scaling import quanta
 from vidstega.lab.detect import learn
 from vidstega.lab.detect.rows import LEAST_GROUPS, Detected, DetectionError
+from vidstega.lab.detect.share import LEAST_SIGNS, margins
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
-from vidstega.pool import Pool, Work
+from vidstega.pool import Pool
 from vidstega.progress import Progress, Report
 from vidstega.residual import LUMA_AC, Signs
 
 SIZES = (12, 1024, 4096)
 """Bytes of payload."""
-LEAST_SIGNS = 200
-"""Signs of a picture that is looked at."""
 CODED_ANEW = Channel("x264, crf 18", crf=18)
 """What makes an H.264 cover of a clip in which a message does not fit as it is."""
 _SECONDS = 2.0
@@ -154,8 +150,7 @@ def _rows(pairs: Sequence[_Pair], size: int, seed: int) -> list[Detected]:
 def _pairs(path: str, sizes: Sequence[int], seed: tuple[int, ...]) -> dict[int, _Pair]:
     """By size what a clip gives."""
     found: dict[int, _Pair] = {}
-    with private_folder(None) as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with private_folder(None) as folder:
         for size in sizes:
             cover = _cover(Path(path), size, folder / "cover.mp4")
             payload = np.random.default_rng([*seed, size]).bytes(size)
@@ -194,13 +189,6 @@ def _features(scan: Scan, used: int) -> Vectors:
     return np.hstack([vectors, np.broadcast_to(beside, vectors.shape)])
 
 
-def _of(scan: Scan, some: Sequence[Walked]) -> Vectors:
-    amplitudes = [one.signs.level * quanta(one.signs, one.units, sets_of(scan)) for one in some]
-    margins = margins_of(scan, some, amplitudes, Work(Pool(1), Path(), Progress(False)))
-    return np.array(
-        [
-            coefficient_features(one.signs, margins[one.ordinal], amplitude)
-            for one, amplitude in zip(some, amplitudes, strict=True)
-            if one.ordinal in margins
-        ]
-    )
+def _of(scan: Scan, some: list[Walked]) -> Vectors:
+    found = margins(scan, some)
+    return np.array([coefficient_features(one.signs, *figures) for one, *figures in found])
