@@ -21,10 +21,12 @@ LEAST_SIGNS = 200
 _PICTURES, _LISTED = 8, 64
 
 Floats = NDArray[np.float32]
+Looked = tuple[Walked, Floats, Floats]
+"""A picture, the margins of its signs (see `carriers.signs.edges`) and their amplitudes."""
 
 
-def margins(scan: Scan, some: list[Walked]) -> list[tuple[Walked, Floats, Floats]]:
-    """Of those pictures that decode: the picture, its signs' margins and their amplitudes."""
+def margins(scan: Scan, some: list[Walked]) -> list[Looked]:
+    """What is seen of those pictures that decode."""
     amplitudes = [one.signs.level * quanta(one.signs, one.units, sets_of(scan)) for one in some]
     found = margins_of(scan, some, amplitudes, Work(Pool(1), Path(), Progress(False)))
     pairs = zip(some, amplitudes, strict=True)

@@ -8,9 +8,9 @@ list that are not in use.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import vidstega
-from vidstega.carriers.signs.walks import Walked, pictures
+from vidstega.carriers.signs.walks import pictures
 from vidstega.channels import Channel
 from vidstega.errors import VidstegaError
 from vidstega.files import private_folder
 from vidstega.lab.detect import learn
 from vidstega.lab.detect.rows import LEAST_GROUPS, Detected, DetectionError
-from vidstega.lab.detect.share import LEAST_SIGNS, margins
+from vidstega.lab.detect.share import LEAST_SIGNS, Looked, margins
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
 from vidstega.pool import Pool
@@ -37,6 +37,9 @@ SIZES = (12, 1024, 4096)
 """Bytes of payload."""
 CODED_ANEW = Channel("x264, crf 18", crf=18)
 """What makes an H.264 cover of a clip in which a message does not fit as it is."""
+_WAY = "signs"
+TURNED = {"signs turned at random, 1 in 8": 1 / 8, "signs turned at random, 1 in 32": 1 / 32}
+"""What the adversary has to find, of the same pictures: signs turned without a code and a cost, simulated."""
 _SECONDS = 2.0
 _MOST_PICTURES = 24
 _MARGINS = np.linspace(-1, 1, 13)
@@ -50,10 +53,10 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class _Pair:
-    """Features of a video's pictures in use, before and after a message of some size."""
+    """Features of a video's pictures in use, before and, by way, after a message of some size."""
 
     cover: Vectors
-    stego: Vectors
+    stegos: dict[str, Vectors]
 
 
 def coefficient_features(signs: Signs, margin: Floats, amplitude: Floats) -> Vectors:
@@ -121,27 +124,23 @@ def measure_signs(
     return tuple(rows)
 
 
-def _rows(pairs: Sequence[_Pair], size: int, seed: int) -> list[Detected]:
+def _rows(pairs: Sequence[_Pair], size: int, seed: int) -> Iterator[Detected]:
     """Of single pictures, and of videos by the mean of their pictures' scores."""
     groups = np.concatenate([np.full(len(pair.cover), number) for number, pair in enumerate(pairs)])
-    covers, stegos = (np.concatenate([getattr(pair, side) for pair in pairs]) for side in ("cover", "stego"))
-    families = (covers.shape[1] // 2,) * 2
-    about: dict[str, Any] = {
-        "way": "signs", "own": True, "alpha": None, "payload_bytes": size, "detector": "coefficients"
-    }  # fmt: skip
-    single = learn.tried(covers, stegos, groups, families, seed)
-    both, twice = np.concatenate([covers, stegos]), np.concatenate([groups, groups])
-    stego = np.arange(len(both)) >= len(covers)
-    found = learn.scores(both, stego, twice, families, seed)
-    videos = np.arange(len(pairs))
-    pooled = np.array(
-        [[found[(twice == one) & (stego == side)].mean() for one in videos] for side in (False, True)]
-    )
-    whole = learn.errors(pooled.ravel(), np.repeat([False, True], len(videos)), np.r_[videos, videos], seed)
-    return [
-        Detected(where="picture", samples=len(covers), groups=len(pairs), **about, **single),
-        Detected(where="video", samples=len(pairs), groups=len(pairs), **about, **vars(whole)),
-    ]
+    covers = np.concatenate([pair.cover for pair in pairs])
+    families, twice = (covers.shape[1] // 2,) * 2, np.concatenate([groups, groups])
+    stego = np.arange(len(twice)) >= len(covers)
+    videos, sides = np.arange(len(pairs)), np.repeat([False, True], len(pairs))
+    for way in (_WAY, *TURNED):
+        both = np.concatenate([covers, *(pair.stegos[way] for pair in pairs)])
+        found = learn.scores(both, stego, twice, families, seed)
+        pooled = [found[(twice == one) & (stego == side)].mean() for side in (False, True) for one in videos]
+        single = learn.errors(found, stego, twice, seed)
+        whole = learn.errors(np.array(pooled), sides, np.r_[videos, videos], seed)
+        about: dict[str, Any] = {"way": way, "own": way == _WAY, "alpha": None, "payload_bytes": size}
+        about |= {"detector": "coefficients", "groups": len(pairs)}
+        yield Detected(where="picture", samples=len(covers), **about, **vars(single))
+        yield Detected(where="video", samples=len(pairs), **about, **vars(whole))
 
 
 # -- features -------------------------------------------------------------------------------------------
@@ -158,12 +157,20 @@ def _pairs(path: str, sizes: Sequence[int], seed: tuple[int, ...]) -> dict[int, 
             try:
                 told = vidstega.embed(cover, stego, payload, key=f"{seed} {size}", **_HOW)
                 used = int(told.measured["in_use"])
-                pair = _Pair(_features(scan_file(cover), used), _features(scan_file(stego), used))
+                pair = _pair(scan_file(cover), scan_file(stego), used, (*seed, size))
             except VidstegaError:
                 continue
-            if len(pair.cover) and len(pair.cover) == len(pair.stego):
+            if len(pair.cover) and len(pair.cover) == len(pair.stegos[_WAY]):
                 found[size] = pair
     return found
+
+
+def _pair(cover: Scan, stego: Scan, used: int, seed: tuple[int, ...]) -> _Pair:
+    (before, others), (after, following) = _looked(cover, used), _looked(stego, used)
+    stegos = {_WAY: _beside(_vectors(after), following)}
+    for way, share in TURNED.items():
+        stegos[way] = _beside(_vectors(before, share, seed), others)
+    return _Pair(_beside(_vectors(before), others), stegos)
 
 
 def _cover(clip: Path, size: int, anew: Path) -> Path:
@@ -177,18 +184,27 @@ def _cover(clip: Path, size: int, anew: Path) -> Path:
     return anew
 
 
-def _features(scan: Scan, used: int) -> Vectors:
-    """Of pictures in use with signs enough, 24 at the most, beside those of the next pictures' mean."""
+def _looked(scan: Scan, used: int) -> tuple[list[Looked], Vectors]:
+    """Pictures in use with signs enough, 24 at the most; features of the next ones, for want of any none."""
     taken = list(islice(pictures(scan), used + _MOST_PICTURES))
     inside = [one for one in taken[:used] if len(one.signs) >= LEAST_SIGNS][:_MOST_PICTURES]
     outside = [one for one in taken[used:] if len(one.signs) >= LEAST_SIGNS]
-    vectors, others = _of(scan, inside), _of(scan, outside)
+    return margins(scan, inside), _vectors(margins(scan, outside))
+
+
+def _vectors(looked: Sequence[Looked], share: float = 0.0, seed: Any = 0) -> Vectors:
+    """Features of each picture, with a share of its signs turned at random."""
+    random, found = np.random.default_rng(seed), []
+    for one, margin, amplitude in looked:
+        turned = random.random(len(margin)) < share
+        signs = replace(one.signs, negative=one.signs.negative ^ turned)
+        found.append(coefficient_features(signs, np.where(turned, -margin, margin), amplitude))
+    return np.array(found)
+
+
+def _beside(vectors: Vectors, others: Vectors) -> Vectors:
+    """With each picture's features the mean of the others', or where there are none of its own video's."""
     if not len(vectors):
         return np.zeros((0, 0))
-    beside = others.mean(axis=0) if len(others) else vectors.mean(axis=0)
-    return np.hstack([vectors, np.broadcast_to(beside, vectors.shape)])
-
-
-def _of(scan: Scan, some: list[Walked]) -> Vectors:
-    found = margins(scan, some)
-    return np.array([coefficient_features(one.signs, *figures) for one, *figures in found])
+    mean = (others if len(others) else vectors).mean(axis=0)
+    return np.hstack([vectors, np.broadcast_to(mean, vectors.shape)])

@@ -81,5 +81,5 @@ def packet_sizes(data: DetectionFile, ax: Axes) -> Axes:
     ax.set_xscale("log")
     ax.set_yticks(range(len(names)), names)
     ax.set_xlabel("largest packet (bits/luma sample)")
-    ax.set_title("Files: found o, not found x")
+    ax.set_title("Found o, not found x")
     return ax
