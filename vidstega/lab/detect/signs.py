@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -22,16 +22,17 @@ from numpy.typing import NDArray
 import vidstega
 from vidstega.carriers.signs.walks import pictures
 from vidstega.channels import Channel
-from vidstega.errors import VidstegaError
+from vidstega.errors import UnsupportedError, VidstegaError
 from vidstega.files import private_folder
 from vidstega.lab.detect import learn
 from vidstega.lab.detect.rows import LEAST_GROUPS, Detected, DetectionError
 from vidstega.lab.detect.share import LEAST_SIGNS, Looked, margins
+from vidstega.media.packets import patch
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
 from vidstega.pool import Pool
 from vidstega.progress import Progress, Report
-from vidstega.residual import LUMA_AC, Signs
+from vidstega.residual import LUMA_AC, Signs, turn
 
 SIZES = (12, 1024, 4096)
 """Bytes of payload."""
@@ -39,7 +40,7 @@ CODED_ANEW = Channel("x264, crf 18", crf=18)
 """What makes an H.264 cover of a clip in which a message does not fit as it is."""
 _WAY = "signs"
 TURNED = {"signs turned at random, 1 in 8": 1 / 8, "signs turned at random, 1 in 32": 1 / 32}
-"""What the adversary has to find, of the same pictures: signs turned without a code and a cost, simulated."""
+"""What the adversary has to find: signs of the same pictures turned without code and cost, in real files."""
 _SECONDS = 2.0
 _MOST_PICTURES = 24
 _MARGINS = np.linspace(-1, 1, 13)
@@ -137,7 +138,7 @@ def _rows(pairs: Sequence[_Pair], size: int, seed: int) -> Iterator[Detected]:
         pooled = [found[(twice == one) & (stego == side)].mean() for side in (False, True) for one in videos]
         single = learn.errors(found, stego, twice, seed)
         whole = learn.errors(np.array(pooled), sides, np.r_[videos, videos], seed)
-        about: dict[str, Any] = {"way": way, "own": way == _WAY, "alpha": None, "payload_bytes": size}
+        about: dict[str, Any] = {"way": way, "own": True, "alpha": None, "payload_bytes": size}
         about |= {"detector": "coefficients", "groups": len(pairs)}
         yield Detected(where="picture", samples=len(covers), **about, **vars(single))
         yield Detected(where="video", samples=len(pairs), **about, **vars(whole))
@@ -157,20 +158,38 @@ def _pairs(path: str, sizes: Sequence[int], seed: tuple[int, ...]) -> dict[int, 
             try:
                 told = vidstega.embed(cover, stego, payload, key=f"{seed} {size}", **_HOW)
                 used = int(told.measured["in_use"])
-                pair = _pair(scan_file(cover), scan_file(stego), used, (*seed, size))
+                pair = _pair(scan_file(cover), stego, used, (*seed, size))
             except VidstegaError:
                 continue
-            if len(pair.cover) and len(pair.cover) == len(pair.stegos[_WAY]):
+            if len(pair.cover) and {len(one) for one in pair.stegos.values()} == {len(pair.cover)}:
                 found[size] = pair
     return found
 
 
-def _pair(cover: Scan, stego: Scan, used: int, seed: tuple[int, ...]) -> _Pair:
-    (before, others), (after, following) = _looked(cover, used), _looked(stego, used)
-    stegos = {_WAY: _beside(_vectors(after), following)}
+def _pair(cover: Scan, stego: Path, used: int, seed: tuple[int, ...]) -> _Pair:
+    stegos = {_WAY: _features(scan_file(stego), used)}
     for way, share in TURNED.items():
-        stegos[way] = _beside(_vectors(before, share, seed), others)
-    return _Pair(_beside(_vectors(before), others), stegos)
+        target = stego.with_stem("turned")
+        _turn(cover, target, used, share, np.random.default_rng(seed))
+        stegos[way] = _features(scan_file(target), used)
+        target.unlink()
+    return _Pair(_features(cover, used), stegos)
+
+
+def _turn(cover: Scan, target: Path, used: int, share: float, random: np.random.Generator) -> None:
+    """Write the cover with a share of the usable signs of pictures in use turned, whatever it costs.
+
+    Raises
+    ------
+    UnsupportedError
+        If packets do not lie in the file as they are read.
+    """
+    changes = {}
+    for one in islice(pictures(cover), used):
+        chosen = one.signs[np.flatnonzero(random.random(len(one.signs)) < share)]
+        changes[one.ordinal] = (one.packet, one.with_units(turn(one.units, chosen).units))
+    if not patch(cover, target, changes):
+        raise UnsupportedError(f"{cover.path}: packets cannot be changed in place")
 
 
 def _cover(clip: Path, size: int, anew: Path) -> Path:
@@ -184,27 +203,20 @@ def _cover(clip: Path, size: int, anew: Path) -> Path:
     return anew
 
 
-def _looked(scan: Scan, used: int) -> tuple[list[Looked], Vectors]:
-    """Pictures in use with signs enough, 24 at the most; features of the next ones, for want of any none."""
+def _features(scan: Scan, used: int) -> Vectors:
+    """Of pictures in use with signs enough, 24 at the most, each beside the mean of the next ones.
+
+    Where none are left that are not in use, beside the mean of its own.
+    """
     taken = list(islice(pictures(scan), used + _MOST_PICTURES))
     inside = [one for one in taken[:used] if len(one.signs) >= LEAST_SIGNS][:_MOST_PICTURES]
     outside = [one for one in taken[used:] if len(one.signs) >= LEAST_SIGNS]
-    return margins(scan, inside), _vectors(margins(scan, outside))
-
-
-def _vectors(looked: Sequence[Looked], share: float = 0.0, seed: Any = 0) -> Vectors:
-    """Features of each picture, with a share of its signs turned at random."""
-    random, found = np.random.default_rng(seed), []
-    for one, margin, amplitude in looked:
-        turned = random.random(len(margin)) < share
-        signs = replace(one.signs, negative=one.signs.negative ^ turned)
-        found.append(coefficient_features(signs, np.where(turned, -margin, margin), amplitude))
-    return np.array(found)
-
-
-def _beside(vectors: Vectors, others: Vectors) -> Vectors:
-    """With each picture's features the mean of the others', or where there are none of its own video's."""
+    vectors, others = _vectors(margins(scan, inside)), _vectors(margins(scan, outside))
     if not len(vectors):
         return np.zeros((0, 0))
     mean = (others if len(others) else vectors).mean(axis=0)
     return np.hstack([vectors, np.broadcast_to(mean, vectors.shape)])
+
+
+def _vectors(looked: Sequence[Looked]) -> Vectors:
+    return np.array([coefficient_features(one.signs, *figures) for one, *figures in looked])
