@@ -90,6 +90,8 @@ class Experiment:
     def run(self, *, n_jobs: int = 1, progress: bool | Report | None = None) -> DetectionFile:
         """Measure; the same rows for any number of workers.
 
+        Whole files are sealed under salts of their own each time, which verdicts do not depend on.
+
         Raises
         ------
         DetectionError
