@@ -1,8 +1,8 @@
 """An adversary for `signs`: features of the coefficients themselves, from real embeddings.
 
-Who looks knows the family and which pictures of a file would be in use, but neither key nor cover. Features
-are taken of each such picture and, to have something of the same video beside it, of the next pictures of the
-list that are not in use.
+Who looks knows the family and which pictures of a file would be in use, but neither key nor cover, and takes
+features of each such picture. Those of the next pictures, which are not in use, were tried beside them, and
+made the errors larger with as few videos as there are.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vidstega.errors import UnsupportedError, VidstegaError
 from vidstega.files import private_folder
 from vidstega.lab.detect import learn
 from vidstega.lab.detect.rows import LEAST_GROUPS, Detected, DetectionError
-from vidstega.lab.detect.share import LEAST_SIGNS, Looked, margins
+from vidstega.lab.detect.share import LEAST_SIGNS, margins
 from vidstega.media.packets import patch
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
@@ -129,7 +129,7 @@ def _rows(pairs: Sequence[_Pair], size: int, seed: int) -> Iterator[Detected]:
     """Of single pictures, and of videos by the mean of their pictures' scores."""
     groups = np.concatenate([np.full(len(pair.cover), number) for number, pair in enumerate(pairs)])
     covers = np.concatenate([pair.cover for pair in pairs])
-    families, twice = (covers.shape[1] // 2,) * 2, np.concatenate([groups, groups])
+    families, twice = (covers.shape[1],), np.concatenate([groups, groups])
     stego = np.arange(len(twice)) >= len(covers)
     videos, sides = np.arange(len(pairs)), np.repeat([False, True], len(pairs))
     for way in (_WAY, *TURNED):
@@ -204,19 +204,7 @@ def _cover(clip: Path, size: int, anew: Path) -> Path:
 
 
 def _features(scan: Scan, used: int) -> Vectors:
-    """Of pictures in use with signs enough, 24 at the most, each beside the mean of the next ones.
-
-    Where none are left that are not in use, beside the mean of its own.
-    """
-    taken = list(islice(pictures(scan), used + _MOST_PICTURES))
-    inside = [one for one in taken[:used] if len(one.signs) >= LEAST_SIGNS][:_MOST_PICTURES]
-    outside = [one for one in taken[used:] if len(one.signs) >= LEAST_SIGNS]
-    vectors, others = _vectors(margins(scan, inside)), _vectors(margins(scan, outside))
-    if not len(vectors):
-        return np.zeros((0, 0))
-    mean = (others if len(others) else vectors).mean(axis=0)
-    return np.hstack([vectors, np.broadcast_to(mean, vectors.shape)])
-
-
-def _vectors(looked: Sequence[Looked]) -> Vectors:
+    """Of pictures in use with signs enough, 24 at the most."""
+    taken = [one for one in islice(pictures(scan), used) if len(one.signs) >= LEAST_SIGNS]
+    looked = margins(scan, taken[:_MOST_PICTURES])
     return np.array([coefficient_features(one.signs, *figures) for one, *figures in looked])
