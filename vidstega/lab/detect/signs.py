@@ -2,7 +2,7 @@
 
 Who looks knows the family and which pictures of a file would be in use, but neither key nor cover, and takes
 features of each such picture. Those of the next pictures, which are not in use, were tried beside them, and
-made the errors larger with as few videos as there are.
+made most errors larger with as few videos as there are.
 """
 
 from __future__ import annotations
