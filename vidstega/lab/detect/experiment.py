@@ -108,12 +108,14 @@ class Experiment:
         scenes, unlike = [scene for _, scene in kept], list(dict.fromkeys(path for path, _ in kept))
         _check_groups(len(scenes))
         rows = tuple(self._rows(scenes, told))
-        with warnings.catch_warnings():  # that a message is loud is what is measured here
-            warnings.simplefilter("ignore", UserWarning)
-            if self.signs:
+        try:
+            with warnings.catch_warnings():  # that a message is loud is what is measured here
+                warnings.simplefilter("ignore", UserWarning)
+                files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
                 how: dict[str, Any] = {"seed": self.seed, "n_jobs": n_jobs, "progress": progress}
-                rows += measure_signs(unlike, sizes=self.signs, **how)
-            files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
+                rows += measure_signs(unlike, sizes=self.signs, **how) if self.signs else ()
+        except DetectionError as error:  # the rest of it stands
+            warnings.warn(f"signs are left out: {error}", stacklevel=2)
         return DetectionFile(
             schema=SCHEMA,
             stamp=stamp(),
