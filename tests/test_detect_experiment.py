@@ -116,5 +116,7 @@ def test_report_and_figure_show_it(found: DetectionFile, tmp_path: Path) -> None
         assert all(ax.has_data() for ax in draw_detection(data).axes)
     write(made(), tmp_path)
     (tmp_path / DETECTION).write_text(told.model_dump_json(by_alias=True), encoding="utf-8")
-    assert "figures/detection.png" in lab.write_report(tmp_path).read_text(encoding="utf-8")
+    assert "## Who finds it" in lab.write_report(tmp_path).read_text(encoding="utf-8")
+    details = (tmp_path / "details.md").read_text(encoding="utf-8")
+    assert "figures/detection.png" in details and all(claim in details for claim in told.claims())
     assert (tmp_path / "figures" / "detection.png").stat().st_size > 10_000
