@@ -182,7 +182,16 @@ def test_wrong_key_and_clean_video_give_one_and_the_same_sentence(
     assert texts[0] == texts[1] and "no payload can be read with this key" in texts[0]
 
 
-@pytest.mark.parametrize("url", ["/embed", "/extract", "/capacity"])
+def test_detect(client: Client, cover: Path, tmp_path: Path) -> None:
+    assert post(client, "/detect", cover).json()["found"] is False
+    stego = tmp_path / "s.mp4"
+    vidstega.embed(cover, stego, b"hello", key="k", method="lsb", progress=False)
+    answer = post(client, "/detect", stego)
+    assert answer.status_code == 200 and "raw picture" in answer.json()["by"]
+    assert str(tmp_path) not in answer.text
+
+
+@pytest.mark.parametrize("url", ["/embed", "/extract", "/capacity", "/detect"])
 def test_an_empty_video_is_told_from_none(client: Client, url: str) -> None:
     data = {"embed": {"key": KEY, "message": "x"}, "extract": {"key": KEY}}.get(url[1:], {})
     empty = post(client, url, b"", data)
@@ -383,7 +392,15 @@ def test_health_openapi_and_metrics(client: Client, cover: Path) -> None:
     assert health["status"] == "ok" and health["version"] == vidstega.__version__
     assert health["methods"][0] == "auto" and set(health["methods"]) > {"auto"}
     paths = client.get("/openapi.json").json()["paths"]
-    assert {"/embed", "/extract", "/capacity", "/jobs/{id}", "/jobs/{id}/result", "/health"} <= set(paths)
+    assert {
+        "/embed",
+        "/extract",
+        "/capacity",
+        "/detect",
+        "/jobs/{id}",
+        "/jobs/{id}/result",
+        "/health",
+    } <= set(paths)
     form = paths["/embed"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert set(form["properties"]) == {"video", "message", "payload", "key", "method", "spread", "survive"}
     assert form["properties"]["survive"]["enum"] == health["channels"] and "480p" in health["channels"]

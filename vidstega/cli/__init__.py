@@ -1,7 +1,8 @@
-"""The command line: embed, extract, capacity, probe, verify; stress, report and serve come with extras.
+"""The command line: embed, extract, capacity, probe, verify, detect; stress, report, serve come with extras.
 
-Exit codes: 0; 1 for an error, with one line on stderr; 2 for a command line that makes no sense; 130 after
-Ctrl-C and 128 + n after another signal n, when everything unfinished is removed as after an error.
+Exit codes: 0; 1 for an error, with one line on stderr; 2 for a command line that makes no sense; 3 if
+`detect` finds something; 130 after Ctrl-C and 128 + n after another signal n, when everything unfinished is
+removed as after an error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,11 @@
-"""The commands `stress` and `report`. Nothing heavy is imported until one of them runs."""
+"""The commands `stress`, `report` and `detect`. Nothing heavy is imported until one of them runs."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +13,16 @@ OUT = "results/local"
 _CONFIG = "smoke, standard, full, own, or the path of a .toml file (default: smoke, or own with --cover)"
 _ONLY = "runs that this names, such as 1440p, splice, 1440p/100/1KB or 720p,floor; can be repeated"
 _COVER = "measure your own video, or all in a folder, instead of synthetic ones; can be repeated"
+_FOUND = 3
+_DETECT = """\
+Look for what a method leaves in a file's packets and headers: no cover and no key are needed. "Nothing found"
+means that these figures are those of covers. Exit codes: 0 nothing found, 3 found in one file or more, 1 if
+a file cannot be read."""
 _LIMIT = "begin no run after so many seconds; the same command goes on (0: never stop)"
 
 
 def add_parsers(commands: Any) -> None:
-    """Add `stress` and `report` to a command line's subparsers."""
+    """Add `stress`, `report` and `detect` to a command line's subparsers."""
     stress = commands.add_parser("stress", help="measure a matrix of videos and payloads", allow_abbrev=False)
     stress.description = (
         "Measure a matrix of videos, payloads and arms, and write the report. Goes on where it stopped."
@@ -34,6 +42,13 @@ def add_parsers(commands: Any) -> None:
     report.description = "Rewrite DIR/analysis_report.md, details.md and figures from the results in DIR."
     report.add_argument("dir", nargs="?", default=OUT, metavar="DIR", help=f"folder (default: {OUT})")
     report.set_defaults(run=_report)
+    detect = commands.add_parser("detect", help="whether files show a message", allow_abbrev=False)
+    detect.description = _DETECT
+    detect.add_argument("files", nargs="+", metavar="FILE", help="video to look at")
+    deep = "decode what signs would be in, too: seconds instead of milliseconds"
+    detect.add_argument("--deep", action="store_true", help=deep)
+    detect.add_argument("--json", action="store_true", help="print the verdicts as JSON, an array of them")
+    detect.set_defaults(run=_detect)
 
 
 def _stress(args: argparse.Namespace) -> int:
@@ -65,3 +80,24 @@ def _report(args: argparse.Namespace) -> int:
 
     print(write_report(args.dir))
     return 0
+
+
+def _detect(args: argparse.Namespace) -> int:
+    """All files are looked at; those that cannot be read are named on standard error, one line each."""
+    from vidstega.errors import VidstegaError
+    from vidstega.lab.detect import forensics
+
+    done, failed = [], False
+    for path in args.files:
+        try:
+            done.append(forensics(path, deep=args.deep))
+        except VidstegaError as error:
+            failed = True
+            print(f"vidstega: error: {error}", file=sys.stderr)
+        else:
+            if not args.json:
+                print(done[-1])
+    if args.json:
+        told = [dataclasses.asdict(one) | {"path": str(one.path), "by": one.by} for one in done]
+        print(json.dumps(told, indent=2))
+    return 1 if failed else _FOUND if any(one.found for one in done) else 0

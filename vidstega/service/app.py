@@ -83,7 +83,11 @@ def _add_work(app: FastAPI, intake: Intake, desk: Desk) -> None:
 
     @app.post("/capacity", summary="How much a video takes", openapi_extra=forms["capacity"])
     async def capacity(request: Request) -> JSONResponse:
-        return JSONResponse(await intake.measure(request))
+        return JSONResponse(await intake.measure(request, "capacity"))
+
+    @app.post("/detect", summary="Whether a video shows a message", openapi_extra=forms["detect"])
+    async def detect(request: Request) -> JSONResponse:
+        return JSONResponse(await intake.measure(request, "detect"))
 
 
 # -- jobs -----------------------------------------------------------------------------------------------

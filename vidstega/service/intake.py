@@ -62,15 +62,16 @@ class Intake:
             },
             "extract": {"video": video, "key": key, "method": word},
             "capacity": {"video": video},
+            "detect": {"video": video},
         }
 
     async def start(self, request: Request, operation: str) -> Job:
         """Take a form in, and queue its job."""
         return await self._drained(request, self._start(request, operation))
 
-    async def measure(self, request: Request) -> dict[str, Any]:
-        """Take a video in, and answer how much it carries."""
-        return await self._drained(request, self._measure(request))
+    async def measure(self, request: Request, operation: str) -> dict[str, Any]:
+        """Take a video in, and answer how much it carries, or whether it shows a message."""
+        return await self._drained(request, self._measure(request, operation))
 
     async def _start(self, request: Request, operation: str) -> Job:
         await self._admit(request, operation)
@@ -84,11 +85,11 @@ class Intake:
             needs = await self._desk.probe(task | {"most_payload": self._settings.most_payload})
             return self._desk.submit(id, task, needs, key)
 
-    async def _measure(self, request: Request) -> dict[str, Any]:
-        await self._admit(request, "capacity")
+    async def _measure(self, request: Request, operation: str) -> dict[str, Any]:
+        await self._admit(request, operation)
         with self._desk.arrival() as id:
-            await self._receive(request, "capacity", id)
-            return await self._desk.probe({"operation": "capacity", "folder": str(self._desk.folder(id))})
+            await self._receive(request, operation, id)
+            return await self._desk.probe({"operation": operation, "folder": str(self._desk.folder(id))})
 
     async def _drained(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
         """The work's answer; before a refusal, what the client is still sending is read."""

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from vidstega import ask, engine
 from vidstega.carriers import Robust
 from vidstega.carriers.base import Carrier, Wish
 from vidstega.errors import PayloadError, UnsupportedError, VidstegaError
+from vidstega.lab.detect.verdict import forensics
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import Scan
@@ -51,11 +53,13 @@ class ClusterError(VidstegaError):
 
 
 def probe(task: dict[str, Any], send: Send) -> dict[str, Any]:
-    """Predict what a job will take, or answer how much a video carries; refuse what cannot be done."""
+    """Predict what a job will take, or answer what a video carries or shows; refuse what cannot be done."""
     folder = Path(task["folder"])
     with _named(folder):
         if task["operation"] == "capacity":
             return _capacity(folder / COVER)
+        if task["operation"] == "detect":
+            return _detect(folder / COVER)
         scan = scan_file(folder / COVER)
         if task["operation"] == "extract":
             most = task["most_payload"]
@@ -106,6 +110,11 @@ def _capacity(cover: Path) -> dict[str, Any]:
     info, room = ask.probe(cover), ask.capacity(cover)
     rows = [_pick(row, ("method", "spread", "frames", "payload_bytes")) for row in room.rows]
     return {"payload_bytes": room.payload_bytes, "rows": rows} | _pick(info, _PROBED)
+
+
+def _detect(cover: Path) -> dict[str, Any]:
+    told = forensics(cover)
+    return {"found": told.found, "by": told.by, "findings": [asdict(one) for one in told.findings]}
 
 
 def _embedding(scan: Scan, payload_bytes: int, task: dict[str, Any]) -> tuple[str, Estimate]:

@@ -14,8 +14,10 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from vidstega.lab.detect.rows import DetectionFile
 from vidstega.lab.plots.channels import survived
 from vidstega.lab.plots.crowds import memory_budget, users_carried, users_p95, visits, workers
+from vidstega.lab.plots.detection import detection_error, detection_roc, packet_sizes
 from vidstega.lab.plots.memory import memory_length, memory_timelines
 from vidstega.lab.plots.pictures import difference, frame, packets
 from vidstega.lab.plots.style import style
@@ -26,8 +28,11 @@ from vidstega.lab.users import UsersFile
 
 __all__ = [
     "FIGURES",
+    "detection_error",
+    "detection_roc",
     "difference",
     "draw",
+    "draw_detection",
     "draw_survival",
     "draw_users",
     "frame",
@@ -35,6 +40,7 @@ __all__ = [
     "memory_budget",
     "memory_length",
     "memory_timelines",
+    "packet_sizes",
     "packets",
     "side_by_side",
     "speedup",
@@ -77,6 +83,12 @@ def draw_survival(data: SurvivalFile) -> Figure:
     return _figure(partial(survived, data), size=(8.5, 1.8 + 0.4 * len(data.ways)))
 
 
+def draw_detection(data: DetectionFile) -> Figure:
+    """Errors of detectors against the rate, and beside them the largest packets or, without files, ROCs."""
+    beside = packet_sizes if data.files else detection_roc
+    return side_by_side(partial(detection_error, data), partial(beside, data))
+
+
 def side_by_side(*parts: Callable[[Axes], object], height: float = 3.8) -> Figure:
     """A figure of some axes beside each other, each drawn by a function."""
     return _figure(*parts, size=(8.5 if len(parts) < 3 else 11, height), ncols=len(parts))
@@ -90,10 +102,16 @@ def _figure(*parts: Callable[[Axes], object], size: tuple[float, float], **grid:
     return figure
 
 
-def write_figures(results: Results, users: UsersFile | None, folder: str | os.PathLike[str]) -> list[Path]:
+def write_figures(
+    results: Results,
+    users: UsersFile | None,
+    folder: str | os.PathLike[str],
+    detection: DetectionFile | None = None,
+) -> list[Path]:
     """Write each figure that there are data for as PNG, remove the others, and return the paths."""
     drawn = {name: draw(results, name) for name in FIGURES}
     drawn["users"] = draw_users(users) if users and users.levels and not results.own else None
+    drawn["detection"] = draw_detection(detection) if detection and not results.own else None
     paths = []
     for name, figure in drawn.items():
         path = Path(folder, f"{name}.png")

@@ -1,9 +1,9 @@
 """The report: a pure function of the results in a folder.
 
-`write_report` reads ``stress_test_results.json``, ``users.json`` and ``survival.json`` if they are there, and
-writes ``analysis_report.md`` (a screen and a half), ``details.md`` (everything) and ``figures/*.png``. Every
-number and every verdict is computed from these files and from ``data/claims.toml``; the text is in
-``templates``. What was not measured does not appear.
+`write_report` reads ``stress_test_results.json``, and ``users.json``, ``survival.json`` and
+``detection.json`` if they are there, and writes ``analysis_report.md`` (a screen and a half), ``details.md``
+(everything) and ``figures/*.png``. Every number and every verdict is computed from these files and from
+``data/claims.toml``; the text is in ``templates``. What was not measured does not appear.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from vidstega.lab.detect.rows import DetectionFile, load_detection
 from vidstega.lab.report import details, summary
 from vidstega.lab.results import Results, load
 from vidstega.lab.survival import SurvivalFile, load_survival
@@ -38,9 +39,10 @@ def write_report(folder: str | os.PathLike[str]) -> Path:
     from vidstega.lab import plots
 
     where = Path(folder)
-    results, users, survival = load(where), load_users(where), load_survival(where)
-    figures = plots.write_figures(results, users, where / FIGURES)
-    pages = render(results, users, [path.stem for path in figures], survival)
+    results, users = load(where), load_users(where)
+    survival, detection = load_survival(where), load_detection(where)
+    figures = plots.write_figures(results, users, where / FIGURES, detection)
+    pages = render(results, users, [path.stem for path in figures], survival, detection)
     for name, text in zip(_PAGES, pages, strict=True):
         (where / name).write_text(text, encoding="utf-8", newline="\n")
     return where / REPORT
@@ -51,6 +53,7 @@ def render(
     users: UsersFile | None = None,
     figures: list[str] | None = None,
     survival: SurvivalFile | None = None,
+    detection: DetectionFile | None = None,
 ) -> tuple[str, ...]:
     """The report and its details as Markdown, with the figures of these names."""
     templates = FileSystemLoader(Path(__file__).with_name("templates"))
@@ -59,6 +62,7 @@ def render(
     case = make_case(results, users)
     maker.globals.update(case=case, e=results.experiment, data=users, figures=figures or [], OLD=OLD)
     maker.globals.update(survival=None if results.own else survival)
+    maker.globals.update(detection=None if results.own else detection)
     pages = [maker.get_template(f"{name}.j2").render(context(case)) for name, context in _PAGES.items()]
     return tuple(re.sub(r"\s*\n(\s*\n)+", "\n\n", page).strip() + "\n" for page in pages)
 

@@ -1,0 +1,31 @@
+"""What gives a stego away: a verdict on one file without its cover, and detectors trained on many.
+
+``verdict`` (packets and headers of a file) needs no more than the package itself. ``pixels`` (features of
+planes), ``tiles`` (what of which clip they are taken of), ``learn`` (a linear detector and its errors),
+``experiment`` (rows and claims) and ``signs`` (features of coefficients) belong to the lab.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "Experiment": "experiment",
+    "Forensics": "verdict",
+    "copy_features": "pixels",
+    "flat_features": "pixels",
+    "forensics": "verdict",
+    "load_detection": "rows",
+    "measure_signs": "signs",
+    "smoke_clips": "smoke",
+    "spam": "pixels",
+}
+
+__all__ = list(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"vidstega.lab.detect has no {name!r}; it has {', '.join(__all__)}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
