@@ -112,6 +112,22 @@ def test_only_the_first_seconds_are_taken(clip, tmp_path):
     assert len(frames(tmp_path / "out.mkv")) == 15
 
 
+def test_odd_sizes_are_one_error(tmp_path):
+    cover = make_odd(tmp_path / "odd.mkv")
+    with pytest.raises(InputError, match="libx264 does not take frames of 65x47"):
+        named("crf28").run(cover, tmp_path / "out.mkv")
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def make_odd(path):
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 65, 47, "yuv420p"
+        out.mux(stream.encode(av.VideoFrame(65, 47, "yuv420p")))
+        out.mux(stream.encode(None))
+    return path
+
+
 def test_channels_are_chosen_by_one_name_by_several_or_all():
     assert chosen("crf23") == [named("crf23")]
     assert chosen(["half", "trim"]) == [named("half"), named("trim")]

@@ -169,7 +169,13 @@ class Channel:
             try:
                 with av.open(str(target), "w") as out:
                     encoder = self._encoder(out, first, stream, threads)
-                    out.mux(encoder.encode(_plain(first)))
+                    try:
+                        out.mux(encoder.encode(_plain(first)))
+                    except av.error.FFmpegError:
+                        raise InputError(
+                            f"{source}: {self.codec} does not take frames of {first.width}x{first.height}; "
+                            "4:2:0 takes even sizes"
+                        ) from None
                     for frame in frames:
                         out.mux(encoder.encode(_plain(frame)))
                     out.mux(encoder.encode(None))
