@@ -92,7 +92,15 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         streams = tuple(_describe(s, stream.index, tags) for s in container.streams)
         digests = {index: running.result() for index, running in others.items()}
         extents = {index: running.extent for index, running in others.items() if running.extent}
-        return Scan(source, packets, streams, collector.sets(), digests, extents, hevc=pictures.sets())
+        return Scan(
+            source,
+            packets,
+            streams,
+            collector.sets(),
+            digests,
+            extents,
+            hevc=pictures.sets() if pictures else InBand(),
+        )
 
 
 def _check_ends(path: str | os.PathLike[str], packets: Packets, frame_s: float) -> None:
@@ -205,7 +213,7 @@ class _Collector:
         self._sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
         self._pps: dict[bytes, None] = dict.fromkeys(sets.pps if sets else ())
         self._in_band = False
-        self.pictures = HEVCPictures(context.extradata or b"" if codec == "hevc" else b"")
+        self.pictures = HEVCPictures(context.extradata or b"") if codec == "hevc" else None
         self._rows: list[tuple[int, ...]] = []
         self._chunks: list[Packets] = []
 
@@ -217,7 +225,7 @@ class _Collector:
             flags |= self._h264_flags(data, flags)
             if self._digest:
                 digest = essence_digest(data, self._codec, self._length_size)
-        elif self._codec == "hevc":
+        elif self.pictures is not None:
             data = bytes(packet)
             flags |= self.pictures.add(packet, data) | (
                 SAFE if flags & KEY and self._starts.at(packet) else 0
@@ -246,7 +254,8 @@ class _Collector:
     def table(self) -> Packets:
         self._flush()
         packets = np.concatenate(self._chunks)
-        packets["flags"][self.pictures.alone] |= NONREF
+        if self.pictures is not None:
+            packets["flags"][self.pictures.alone] |= NONREF
         return packets
 
     def sets(self) -> InBand[h264.ParameterSets]:

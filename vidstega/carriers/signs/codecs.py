@@ -14,7 +14,6 @@ from vidstega import h264, hevc
 from vidstega.carriers.signs.cost import MAY_ROUGHEN
 from vidstega.errors import InputError, UnsupportedError
 from vidstega.h264 import slices as h264_slices
-from vidstega.hevc import slices as hevc_slices
 from vidstega.media.source import InBand, Scan
 from vidstega.residual import Blocks, Picture, Signs
 
@@ -178,8 +177,10 @@ class _HEVC(Codec):
         return hevc.Sets.parse(sps, pps)
 
     def refusal(self, sets: hevc.Sets) -> str | None:
+        from vidstega.hevc.slices import refusal
+
         pairs = [(sets.sps[pps.sps_id], pps) for pps in sets.pps.values() if pps.sps_id in sets.sps]
-        return next(filter(None, (hevc_slices.refusal(*pair) for pair in pairs)), None)
+        return next(filter(None, (refusal(*pair) for pair in pairs)), None)
 
     def units(self, packet: bytes, length_size: int) -> Units:
         places = list(h264.places(packet, length_size))
