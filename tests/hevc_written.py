@@ -105,13 +105,17 @@ class Written:
 
 @dataclass(frozen=True)
 class Cut:
-    """Columns and rows where tiles begin, wavefronts, and units where slices and dependent segments do."""
+    """Columns and rows where tiles begin, wavefronts, and units where slices and dependent segments do.
+
+    With `pcm` blocks may be stored as samples, and if it is "used", the first one says it is.
+    """
 
     across: tuple[int, ...] = (0,)
     down: tuple[int, ...] = (0,)
     wavefront: bool = False
     slices: tuple[int, ...] = (0,)
     dependent: tuple[int, ...] = ()
+    pcm: str = ""
 
     def order(self) -> list[tuple[int, int]]:
         """Raster addresses in the order of coding, with the number of the tile."""
@@ -125,7 +129,7 @@ class Cut:
 
 def write(cut: Cut, seed: int = 1) -> Written:
     """An IDR picture and one that refers to it."""
-    out = Written(_sps(), _pps(cut), _vps())
+    out = Written(_sps(cut), _pps(cut), _vps())
     rng = np.random.default_rng(seed)
     for number in range(2):
         units, signs = _picture(cut, number, rng)
@@ -156,7 +160,7 @@ def _picture(cut: Cut, number: int, rng: np.random.Generator) -> tuple[list[byte
                 states = saved.copy() if known else start_states(QP, number)
             elif at == first and first in cut.dependent:
                 states = kept.copy()
-            _unit(coder, states, number, rng, signs)
+            _unit(coder, states, number, rng, signs, cut.pcm)
             if cut.wavefront and column - 1 in cut.across:
                 saved = states.copy()
             last = at + 1 == stop
@@ -182,6 +186,7 @@ def _unit(
     number: int,
     rng: np.random.Generator,
     signs: list[int],
+    pcm: str,
 ) -> None:
     """A coding tree unit of one block; none is skipped, so that no neighbour matters."""
     coder.bin(states, ct.SPLIT_CU, 0)
@@ -193,6 +198,8 @@ def _unit(
         coder.bin(states, ct.MERGE, 1)
         luma |= not (cb or cr)
     else:
+        if pcm:
+            coder.end(int(pcm == "used"))
         coder.bin(states, ct.INTRA_MPM, 1)
         coder.bypass(0)
         coder.bin(states, ct.INTRA_CHROMA, 0)
@@ -226,11 +233,13 @@ def _vps() -> bytes:
     return bytes([32 << 1, 1]) + _done(out)
 
 
-def _sps() -> bytes:
+def _sps(cut: Cut) -> bytes:
     out = _profile(BitWriter().u(4, 0).u(3, 0).u(1, 1)).ue(0).ue(1).ue(SIZE[0]).ue(SIZE[1])
     out.u(1, 0).ue(0).ue(0).ue(4).u(1, 1).ue(4).ue(0).ue(0)
     out.ue(0).ue(1).ue(0).ue(2).ue(0).ue(0)  # blocks of 8 to 16, transforms of 4 to 16, no depth
-    out.u(1, 0).u(1, 0).u(1, 0).u(1, 0)  # scaling lists, amp, sao, pcm
+    out.u(1, 0).u(1, 0).u(1, 0).u(1, bool(cut.pcm))  # scaling lists, amp, sao
+    if cut.pcm:
+        out.u(8, 0x77).ue(0).ue(1).u(1, 0)  # of 8 bits, 8x8 to 16x16
     out.ue(1).ue(1).ue(0).ue(0).u(1, 1)  # one set: the picture before
     return bytes([33 << 1, 1]) + _done(out.u(1, 0).u(1, 0).u(1, 0).u(1, 0).u(1, 0))
 

@@ -261,6 +261,7 @@ CUTS = {
     "wavefront": Cut(wavefront=True),
     "wavefront, dependent slices": Cut(wavefront=True, dependent=(6, 12, 15, 18)),
     "wavefront in tiles": Cut(wavefront=True, across=(0, 2, 3), down=(0, 2)),
+    "samples might be stored": Cut(pcm="unused"),
     "wavefront, slices": Cut(wavefront=True, slices=(0, 6, 9, 12), dependent=(15, 18)),
 }
 
@@ -301,3 +302,8 @@ def test_tiles_wavefronts_and_dependent_slices_are_walked(cut: str) -> None:
         assert_inside(off, blocks_of(chosen, next(iter(sets.sps.values()))))
         energy = float(((2 * quanta(chosen, made.pictures[1], sets)) ** 2).sum())
         assert 0.6 < sum(float((plane**2).sum()) for plane in off) / energy < 1.4
+
+
+def test_blocks_stored_as_samples_are_refused_by_name() -> None:
+    made = write(Cut(pcm="used"))
+    assert "PCM" in walk_picture(made.pictures[0], Sets.parse([made.sps], [made.pps])).obstacle
