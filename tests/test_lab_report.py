@@ -67,6 +67,13 @@ def test_one_screen_and_a_half_with_three_figures_at_most(tmp_path: Path) -> Non
     assert (tmp_path / "details.md").read_text().count("## ") > 8
 
 
+def test_so_is_the_report_of_all_that_was_ever_measured() -> None:
+    folder = Path(__file__).resolve().parents[1] / "results" / "reference"
+    text = (folder / "analysis_report.md").read_text(encoding="utf-8")
+    assert "## What survives what" in text and "## Who finds it" in text
+    assert len(text.splitlines()) <= 120 and text.count("![") <= 3
+
+
 @pytest.mark.parametrize(
     "data",
     [

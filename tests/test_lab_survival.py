@@ -49,7 +49,10 @@ def test_it_is_read_as_it_was_written(seen: SurvivalFile, tmp_path: Path) -> Non
 
 def test_report_and_figure_show_it(seen: SurvivalFile, tmp_path: Path) -> None:
     text = render(results(made()), survival=seen)[0]
-    assert "| crf28 | no | **yes** | refused |" in text and "## What survives what" in text
+    assert "| crf28, half | no | **yes** | refused |" in text and "## What survives what" in text
+    other = [row.model_copy(update={"exact": 0}) if row.channel == "half" else row for row in seen.rows]
+    text = render(results(made()), survival=seen.model_copy(update={"rows": tuple(other)}))[0]
+    assert "| crf28 | no | **yes** | refused |" in text and "| half | no | no | refused |" in text
     told = seen.rows[0].model_copy(update={"psnr_db": 70.0})
     text = render(results(made()), survival=seen.model_copy(update={"rows": (told, *seen.rows[1:])}))[0]
     assert "lsb, 8 B: 70.0 dB." in text, "without a margin"
@@ -57,4 +60,4 @@ def test_report_and_figure_show_it(seen: SurvivalFile, tmp_path: Path) -> None:
     assert draw_survival(seen).axes[0].has_data()
     write(made(), tmp_path)
     (tmp_path / SURVIVAL).write_text(seen.model_dump_json(by_alias=True), encoding="utf-8")
-    assert "| half | no | **yes** | refused |" in lab.write_report(tmp_path).read_text(encoding="utf-8")
+    assert "| crf28, half | no | **yes** | refused |" in lab.write_report(tmp_path).read_text(encoding="utf-8")

@@ -55,6 +55,17 @@ class SurvivalFile(Model):
         return list(dict.fromkeys((row.way, row.payload_bytes) for row in self.rows))
 
     @property
+    def alike(self) -> dict[str, list[Survived]]:
+        """What came back, a row a way, by the names of the channels it was the same for."""
+        groups: dict[tuple[tuple[int, int], ...], list[str]] = {}
+        for name in dict.fromkeys(row.channel for row in self.rows):
+            groups.setdefault(tuple((row.tried, row.exact) for row in self._of(name)), []).append(name)
+        return {", ".join(names): self._of(names[0]) for names in groups.values()}
+
+    def _of(self, channel: str) -> list[Survived]:
+        return [row for row in self.rows if row.channel == channel]
+
+    @property
     def frame(self) -> pd.DataFrame:
         """A row a way and channel."""
         return pd.DataFrame([row.model_dump() for row in self.rows])
