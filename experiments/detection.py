@@ -39,7 +39,7 @@ def measure(args: argparse.Namespace) -> DetectionFile:
     """The experiment on a folder, or a smoke test."""
     if args.folder:
         clips = videos(args.folder)
-        how = {"tiles": args.tiles, "frames": args.frames, "files": True, "signs": args.bytes}
+        how = {"tiles": args.tiles, "frames": args.frames, "files": True, "signs": args.bytes, "robust": True}
         return Experiment(clips, **how).run(n_jobs=args.jobs)
     with tempfile.TemporaryDirectory() as folder:
         return Experiment(smoke_clips(folder), rates=(0.5, 0.05), synthetic=True).run(n_jobs=args.jobs)

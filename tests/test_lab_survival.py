@@ -60,4 +60,6 @@ def test_report_and_figure_show_it(seen: SurvivalFile, tmp_path: Path) -> None:
     assert draw_survival(seen).axes[0].has_data()
     write(made(), tmp_path)
     (tmp_path / SURVIVAL).write_text(seen.model_dump_json(by_alias=True), encoding="utf-8")
-    assert "| crf28, half | no | **yes** | refused |" in lab.write_report(tmp_path).read_text(encoding="utf-8")
+    assert "| crf28, half | no | **yes** | refused |" in lab.write_report(tmp_path).read_text(
+        encoding="utf-8"
+    )

@@ -2,7 +2,8 @@
 
 ``verdict`` (packets and headers of a file) needs no more than the package itself. ``pixels`` (features of
 planes), ``tiles`` (what of which clip they are taken of), ``learn`` (a linear detector and its errors),
-``experiment`` (rows and claims) and ``signs`` (features of coefficients) belong to the lab.
+``experiment`` (rows and claims), ``signs`` (features of coefficients) and ``coded`` (`robust` beside the same
+encode) belong to the lab.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ _HOME = {
     "flat_features": "pixels",
     "forensics": "verdict",
     "load_detection": "rows",
+    "measure_robust": "coded",
     "measure_signs": "signs",
     "smoke_clips": "smoke",
     "spam": "pixels",

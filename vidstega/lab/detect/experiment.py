@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import vidstega
 from vidstega.errors import ParameterError, VidstegaError
 from vidstega.files import private_folder
 from vidstega.lab.detect import learn
+from vidstega.lab.detect.coded import measure_robust
 from vidstega.lab.detect.pixels import COPY, FLAT, SPAM, copy_features, flat_features, spam
 from vidstega.lab.detect.rows import (
     FEW_GROUPS,
@@ -74,6 +75,7 @@ class Experiment:
     synthetic : marks the result as no evidence
     files : whether whole files are made and looked at by `forensics`, too
     signs : bytes of payload that `signs` is tried with (see `detect.signs`); none by default
+    robust : whether `robust` is tried beside the same encode without a message (see `detect.coded`)
     """
 
     clips: Sequence[str | os.PathLike[str]]
@@ -86,6 +88,7 @@ class Experiment:
     synthetic: bool = False
     files: bool = False
     signs: Sequence[int] = ()
+    robust: bool = False
 
     def run(self, *, n_jobs: int = 1, progress: bool | Report | None = None) -> DetectionFile:
         """Measure; the same rows for any number of workers.
@@ -108,14 +111,12 @@ class Experiment:
         scenes, unlike = [scene for _, scene in kept], list(dict.fromkeys(path for path, _ in kept))
         _check_groups(len(scenes))
         rows = tuple(self._rows(scenes, told))
-        try:
-            with warnings.catch_warnings():  # that a message is loud is what is measured here
-                warnings.simplefilter("ignore", UserWarning)
-                files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
-                how: dict[str, Any] = {"seed": self.seed, "n_jobs": n_jobs, "progress": progress}
-                rows += measure_signs(unlike, sizes=self.signs, **how) if self.signs else ()
-        except DetectionError as error:  # the rest of it stands
-            warnings.warn(f"signs are left out: {error}", stacklevel=2)
+        how: dict[str, Any] = {"seed": self.seed, "n_jobs": n_jobs, "progress": progress}
+        with warnings.catch_warnings():  # that a message is loud is what is measured here
+            warnings.simplefilter("ignore", UserWarning)
+            files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
+        rows += _beside("signs", measure_signs, unlike, sizes=self.signs, **how) if self.signs else ()
+        rows += _beside("robust", measure_robust, unlike, **how) if self.robust else ()
         return DetectionFile(
             schema=SCHEMA,
             stamp=stamp(),
@@ -142,6 +143,17 @@ class Experiment:
                 elif where == "tile":
                     null = _null(covers[:, columns], groups, families, self.seed)
                     yield Detected(way=NULL, own=True, detector=detector, **about, **null)
+
+
+def _beside(name: str, measure: Callable[..., tuple[Detected, ...]], *given: Any, **how: Any) -> Any:
+    """What else is measured; too few videos for it leave the rest standing."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            return measure(*given, **how)
+    except DetectionError as error:
+        warnings.warn(f"{name} is left out: {error}", stacklevel=3)
+        return ()
 
 
 def _chosen(methods: Sequence[str] | None) -> tuple[str, ...]:

@@ -35,7 +35,10 @@ class Detected(Model):
 
     way: str = field("method, or what was simulated")
     own: bool = field("whether by the toolkit's own code, not simulated")
-    where: str = field('"tile" of 256x256, "frame" cut to half a megapixel, "picture" or "video" (signs)')
+    where: str = field(
+        '"tile" of 256x256, "coded tile" beside that of the same encode (robust), "frame" cut to half a '
+        'megapixel, "picture" or "video" (signs)'
+    )
     alpha: float | None = figure("message", "bits/sample")
     payload_bytes: int | None = figure("message, where it is of whole files", "bytes")
     detector: str = field("features it looks at")
