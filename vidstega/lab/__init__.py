@@ -12,7 +12,6 @@ from typing import Any
 
 _HOME = {
     "ARMS": "arms",
-    "FIGURES": "plots",
     "Experiment": "detect",
     "Explorer": "explore",
     "Matrix": "matrix",

@@ -65,6 +65,12 @@ def parts_of(scan: Scan, ordinals: NDArray[np.int64], *, every: bool) -> list[Pa
     return parts
 
 
+def _threads(work: Work, parts: int) -> int:
+    """Of each decoder: parts are the work of one worker each, and of one worker alone a decoder is two."""
+    workers = work.pool.workers
+    return max(2, workers) if parts == 1 or workers == 1 else 1
+
+
 # -- margins --------------------------------------------------------------------------------------------
 
 
@@ -91,7 +97,7 @@ def margins_of(
         if len(walked.signs)
     }
     parts = parts_of(scan, np.array(sorted(looked), np.int64), every=False)
-    threads = work.pool.workers if len(parts) == 1 else 1
+    threads = _threads(work, len(parts))
     calls = []
     for part in parts:
         pictures = {part.first + int(at): looked[part.first + int(at)] for at in np.flatnonzero(part.wanted)}
@@ -149,7 +155,7 @@ def compare_decoded(cover: Scan, stego: Scan, promise: Promise, work: Work) -> d
     assert promise.packets is not None
     parts = parts_of(cover, np.flatnonzero(promise.packets), every=True)
     may_differ = np.isin(cover.packets["pts"], cover.pts[promise.frames])
-    threads = work.pool.workers if len(parts) == 1 else 1
+    threads = _threads(work, len(parts))
     calls = []
     for part in parts:
         span = slice(part.first, part.stop)
