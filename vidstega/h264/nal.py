@@ -58,11 +58,12 @@ def until_picture(data: bytes, length_size: int) -> tuple[list[bytes], bytes]:
 
 def recovers_at_once(nal: bytes) -> bool:
     """Whether an SEI unit holds a recovery point with no frames to wait for (D.1.8)."""
-    return any(kind == _SEI_RECOVERY and body[:1] >= b"\x80" for kind, body in _sei_messages(nal))
+    return any(kind == _SEI_RECOVERY and body[:1] >= b"\x80" for kind, body in sei_messages(nal))
 
 
-def _sei_messages(nal: bytes) -> Iterator[tuple[int, bytes]]:
-    data, at = unescape(nal), 1
+def sei_messages(nal: bytes, head: int = 1) -> Iterator[tuple[int, bytes]]:
+    """Type and payload of each message of an SEI unit (7.3.2.3.1; in HEVC too, behind a head of two bytes)."""
+    data, at = unescape(nal), head
     while at + 2 < len(data):
         fields = []
         for _ in range(2):
@@ -79,7 +80,7 @@ def captions_of(nal: bytes) -> bytes:
     """An SEI unit's captions (ITU-T T.35 user data) as a unit of their own, empty if it has none."""
     if not nal or nal[0] & 31 != NAL_SEI:
         return b""
-    bodies = [body for kind, body in _sei_messages(nal) if kind == _SEI_CAPTIONS]
+    bodies = [body for kind, body in sei_messages(nal) if kind == _SEI_CAPTIONS]
     sizes = [b"\xff" * (len(body) // 255) + bytes([len(body) % 255]) for body in bodies]
     messages = [bytes([_SEI_CAPTIONS]) + size + body for size, body in zip(sizes, bodies, strict=True)]
     return b"\x06" + escape(b"".join(messages) + b"\x80") if messages else b""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vidstega.h264.bits import unescape
+from vidstega.h264.nal import sei_messages
 
 NAL_VPS, NAL_SPS, NAL_PPS = 32, 33, 34
 NAL_SEI = (39, 40)
@@ -52,26 +52,14 @@ def is_counted(nal: bytes) -> bool:
     """Whether a unit stays with its picture, whatever container it is in."""
     kind = kind_of(nal)
     if kind in NAL_SEI:
-        return not set(_payload_types(nal)) <= _SEI_OF_ALL
+        return not _sei_types(nal) <= _SEI_OF_ALL
     return kind >= 0 and kind not in (NAL_VPS, NAL_SPS, NAL_PPS, *_BETWEEN)
 
 
 def tells_hash(units: Iterable[bytes]) -> bool:
     """Whether an SEI unit tells a digest of the decoded picture (payload type 132, D.2.19)."""
-    return any(_SEI_HASH in _payload_types(nal) for nal in units if kind_of(nal) in NAL_SEI)
+    return any(_SEI_HASH in _sei_types(nal) for nal in units if kind_of(nal) in NAL_SEI)
 
 
-def _payload_types(nal: bytes) -> list[int]:
-    """Types of the messages of an SEI unit (7.3.5)."""
-    data, at, found = unescape(nal), 2, []
-    while at + 2 < len(data):
-        fields = []
-        for _ in range(2):
-            value = 0
-            while at < len(data) and data[at] == 0xFF:
-                value, at = value + 255, at + 1
-            fields.append(value + (data[at] if at < len(data) else 0))
-            at += 1
-        found.append(fields[0])
-        at += fields[1]
-    return found
+def _sei_types(nal: bytes) -> set[int]:
+    return {kind for kind, _ in sei_messages(nal, head=2)}
