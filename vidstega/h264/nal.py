@@ -62,7 +62,7 @@ def recovers_at_once(nal: bytes) -> bool:
 
 
 def sei_messages(nal: bytes, head: int = 1) -> Iterator[tuple[int, bytes]]:
-    """Type and payload of each message of an SEI unit (7.3.2.3.1; in HEVC too, behind a head of two bytes)."""
+    """Type and payload of each message of an SEI unit (7.3.2.3.1); in HEVC the head has two bytes."""
     data, at = unescape(nal), head
     while at + 2 < len(data):
         fields = []
