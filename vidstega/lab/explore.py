@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import vidstega
+from vidstega.carriers import AUTO
 from vidstega.errors import InputError, VidstegaError
 from vidstega.lab import plots, quality
 from vidstega.lab.clip import replaced
@@ -95,13 +96,13 @@ class Trial:
 
 
 def methods(cover: str | os.PathLike[str]) -> list[str]:
-    """The methods that this cover can be hidden in with."""
-    return list(dict.fromkeys(row.method for row in vidstega.capacity(cover).rows))
+    """The methods that this cover can be hidden in with, behind the one that takes the quietest."""
+    return list(dict.fromkeys([AUTO, *(row.method for row in vidstega.capacity(cover).rows)]))
 
 
-def foretell(cover: str | os.PathLike[str], size: int, spread: Any) -> str:
+def foretell(cover: str | os.PathLike[str], size: int, spread: Any, method: str = AUTO) -> str:
     """What hiding so many bytes will cost, before anything is decoded."""
-    told = vidstega.estimate(cover, size, spread=spread)
+    told = vidstega.estimate(cover, size, method=method, spread=spread)
     before = Path(cover).stat().st_size
     return (
         f"{told.mode} ({told.reason}): {told.coded:,} of {told.frames:,} frames coded anew, about "
@@ -137,7 +138,7 @@ class Explorer:
         wide, late = widgets.Layout(width="640px"), {"continuous_update": False}
         self.video = widgets.Combobox(value=str(cover), options=near, description="video", layout=wide)
         self.size = widgets.SelectionSlider(options=list(SIZES.items()), value=1 << 10, description="message")
-        self.method = widgets.Dropdown(options=["lsb"], description="method")
+        self.method = widgets.Dropdown(options=[AUTO], description="method")
         self.spread = widgets.Dropdown(options=list(SPREADS.items()), description="spread")
         self.button = widgets.Button(description="Hide", button_style="primary")
         self.number = widgets.IntSlider(min=0, max=0, description="frame", **late)
@@ -178,7 +179,7 @@ class Explorer:
             self._estimate()
 
     def _estimate(self) -> None:
-        told = foretell(self.video.value, self.size.value, self.spread.value)
+        told = foretell(self.video.value, self.size.value, self.spread.value, self.method.value)
         self.estimate.value = f"<b>Foretold:</b> {html.escape(told)}"
 
     def hide(self) -> None:

@@ -91,9 +91,15 @@ def memory_map(results: Results, ax: Axes) -> Axes:
     return heat_map(results, ax, "memory_peak_mb", "peak memory (MiB)")
 
 
+def _tried(results: Results, cell: str, arm: str, column: str) -> bool:
+    failed = any((row.cell, row.arm) == (cell, arm) for row in results.failed)
+    return failed or results.value(cell, arm, column) is not None
+
+
 def heat_map(results: Results, ax: Axes, column: str = "total_time", title: str = "wall time (s)") -> Axes:
     """A figure of the matrix, resolution by arm, on a logarithmic scale, each cell with its number."""
-    cells, arms = results.along("resolution"), results.arms
+    cells = results.along("resolution")
+    arms = [arm for arm in results.arms if any(_tried(results, cell.id, arm, column) for cell in cells)]
     rows = [[results.value(cell.id, arm, column) for arm in arms] for cell in cells]
     table = DataFrame(rows, dtype=float).to_numpy()
     if np.isnan(table).all():
