@@ -104,7 +104,8 @@ def test_report_and_figure_show_it(found: DetectionFile, tmp_path: Path) -> None
         Seen(clip="a.mp4", way="lsb, fewest", found=True, by="raw picture", largest=12.1, ms=4),
         Seen(clip="b.mp4", way="lsb, fewest", found=False, by="", largest=0.4, ms=6),
     ]
-    whole = found.rows[-1].model_copy(update={"alpha": None, "payload_bytes": 12, "where": "picture"})
+    about = {"way": "signs", "alpha": None, "payload_bytes": 12, "where": "picture"}
+    whole = found.rows[-1].model_copy(update=about)
     told = found.model_copy(update={"files": tuple(seen), "rows": (*found.rows, whole), "evidence": True})
     text = render(results(made()), detection=told)[0]
     assert "| lsb, fewest | 2 | 1 | raw picture | 5.00 |" in text and "12 bytes: found" in text
