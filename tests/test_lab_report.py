@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,14 @@ def test_so_is_the_report_of_all_that_was_ever_measured() -> None:
     text = (folder / "analysis_report.md").read_text(encoding="utf-8")
     assert "## What survives what" in text and "## Who finds it" in text
     assert len(text.splitlines()) <= 120 and text.count("![") <= 3
+
+
+def test_no_place_of_a_machine_is_in_what_was_measured() -> None:
+    folder = Path(__file__).resolve().parents[1] / "results" / "reference"
+    for path in (*folder.glob("*.json"), *folder.glob("*.md")):
+        assert not re.search(r"[\"' (`]/(tmp|home|root|Users|work)/", path.read_text(encoding="utf-8")), (
+            path.name
+        )
 
 
 @pytest.mark.parametrize(
