@@ -221,7 +221,7 @@ def verify(
         unsealer = drained(folder / "sealed", found)
     compared = ["times", "other streams", "payload", *(["copied packets"] if copied else [])]
     if full:
-        before = _every_frame(carrier, before, after, found, report)
+        before = _every_frame(carrier, before, after, found, promise, report)
         compared.append("every frame")
     return Verification(
         method=found.method,
@@ -235,9 +235,10 @@ def verify(
     )
 
 
-def _every_frame(carrier: Carrier, before: Scan, after: Scan, found: Found, report: Progress) -> Scan:
+def _every_frame(
+    carrier: Carrier, before: Scan, after: Scan, found: Found, promise: compare.Promise, report: Progress
+) -> Scan:
     """Compare all frames; gives the cover, whose packet table decoding may have shown to be wrong."""
-    _, promise = carrier.promise(before, after, found)
     try:
         compare.compare_frames(before, after, promise, report)
     except (InputError, VerificationError):

@@ -108,6 +108,13 @@ class Pool:
                     raise
                 raise OutputError("the cluster's workers were killed; have they enough memory?") from None
 
+    def counted(self, calls: Sequence[Call], progress: Progress, stage: str, unit: str) -> Iterator[Any]:
+        """Results as `in_order` gives them, with progress told after each."""
+        with progress.stage(stage, len(calls), unit) as advance:
+            for result in self.in_order(calls):
+                yield result
+                advance(1)
+
     def _run(self, calls: Sequence[Call]) -> Iterator[Any]:
         if self._by_itself or self._childless:
             return (_fresh(*call) for call in calls)

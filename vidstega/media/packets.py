@@ -85,9 +85,7 @@ def stays_in_place(scan: Scan, container: str) -> bool:
     if not (scan.packets["pos"] >= 0).all():
         return False
     if "mp4" in scan.format.split(","):
-        named = MUXERS.get(
-            scan.path.suffix.lower()
-        )  # a name may belie what the file is, and its copy's will too
+        named = MUXERS.get(scan.path.suffix.lower())  # which may belie what it is, and its copy's will too
         return container in ("mov" if is_quicktime(scan.path) else "mp4", named)
     return container == "matroska" and "matroska" in scan.format.split(",")
 

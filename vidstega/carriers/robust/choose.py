@@ -82,12 +82,17 @@ def choose(
         trials.append(found)
         if found.margin >= margin:
             return Choice(strength_db, found.margin, tuple(trials))
-    louder = "" if LOUD_DB in strengths_db else ", psnr_db=48 (it may show on calm areas)"
     raise CapacityError(
         f"{sealed_bytes:,} bytes with their seal come through {channel} with a margin of "
         f"{trials[-1].margin:.1f} at most, not {margin:g}; what fits is {', '.join(map(str, trials))}; "
-        f"take a shorter message, a longer video, a milder channel{louder}"
+        f"{way_out(louder=LOUD_DB not in strengths_db)}"
     )
+
+
+def way_out(*, louder: bool) -> str:
+    """What helps where too little comes through; being `louder` does if it was not tried."""
+    more = ", psnr_db=48 (it may show on calm areas)" if louder else ""
+    return f"take a shorter message, a longer video, a milder channel{more}"
 
 
 def fits(bits: float) -> int:

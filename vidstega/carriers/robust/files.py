@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from vidstega import channels
 from vidstega.carriers.base import Failure, Written
-from vidstega.carriers.robust.choose import Heard, choose
+from vidstega.carriers.robust.choose import Heard, choose, way_out
 from vidstega.carriers.robust.grid import Picture, active_picture
 from vidstega.carriers.robust.levels import Level, level_for, rooms, step_of, strength_for
 from vidstega.carriers.robust.read import Reader, Reading, grids
@@ -158,15 +158,12 @@ def write(how: Any, scan: Scan, plan: Any, sealed: Sealed, target: Path, work: W
         with clock.stage("verify"):
             measured["margin"] = round(trial.margin(target), 2)
         if how.psnr_db is None and measured["margin"] < 1:
-            raise Failure(_too_little(how.survive, measured["margin"]), plan.mode)
+            error = VerificationError(
+                f"of what was written too little comes through {how.survive} (a margin of "
+                f"{measured['margin']:.2f}); {way_out(louder=True)}"
+            )
+            raise Failure(error, plan.mode)
     return Written(done.left_out, seconds=clock.seconds, measured={"strength_db": strength, **measured})
-
-
-def _too_little(channel: str, margin: float) -> VerificationError:
-    return VerificationError(
-        f"of what was written too little comes through {channel} (a margin of {margin:.2f}); take a shorter "
-        "message, a longer video, a milder channel, or psnr_db=48 (it may show on calm areas)"
-    )
 
 
 def read(scan: Scan, key: Key, label: str, *, deep: bool = False, whole: bool = False) -> Reading:

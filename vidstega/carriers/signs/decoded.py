@@ -104,10 +104,8 @@ def margins_of(
         rows = scan.packets[part.first : part.stop]
         calls.append((_margins, scan.source, part, rows, pictures, size, threads))
     found: dict[int, Floats] = {}
-    with work.progress.stage("look", len(calls), "part") as advance:
-        for some in work.pool.in_order(calls):
-            found |= some
-            advance(1)
+    for some in work.pool.counted(calls, work.progress, "look", "part"):
+        found |= some
     return found
 
 
@@ -163,11 +161,9 @@ def compare_decoded(cover: Scan, stego: Scan, promise: Promise, work: Work) -> d
         calls.append((_compare, (cover.source, stego.source), part.first, rows, may_differ[span], threads))
     luma: list[float] = []
     chroma: list[float] = []
-    with work.progress.stage("verify", len(calls), "part") as advance:
-        for seen in work.pool.in_order(calls):
-            luma += seen.luma
-            chroma += seen.chroma
-            advance(1)
+    for seen in work.pool.counted(calls, work.progress, "verify", "part"):
+        luma += seen.luma
+        chroma += seen.chroma
     if not luma:
         return {}
     peak = (1 << cover.depth) - 1

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 import vidstega
 from vidstega.carriers import Robust
-from vidstega.channels import Channel
 from vidstega.errors import VidstegaError
 from vidstega.files import private_folder
 from vidstega.lab.detect import learn
 from vidstega.lab.detect.pixels import COPY, FLAT, SPAM, copy_features, flat_features, spam
 from vidstega.lab.detect.rows import LEAST_GROUPS, Detected, DetectionError
+from vidstega.lab.detect.signs import CODED_ANEW, SECONDS
 from vidstega.lab.detect.tiles import TILES, Triple, cut_clip
 from vidstega.media.decode import decode_span
 from vidstega.media.encode import code_frames, lossy_for
@@ -30,8 +30,6 @@ from vidstega.progress import Progress, Report
 STRENGTHS_DB = (54.0, 48.0)
 """About what the default takes, and what is loud enough to be found, if anything is."""
 PAYLOAD = 32
-_PIECE = Channel("x264, crf 18", crf=18)
-_SECONDS = 2.0
 
 Vectors = NDArray[np.float64]
 Features = dict[float | None, Vectors]
@@ -59,11 +57,9 @@ def measure_robust(
         If fewer than 10 of them can be coded so.
     """
     calls = [(_of_clip, os.fspath(clip), (seed, number)) for number, clip in enumerate(clips)]
-    found: list[Features] = []
-    with Progress(progress).stage("robust", len(calls), "clip") as advance:
-        for one in Pool(n_jobs).in_order(calls):
-            found += [one] if one else []
-            advance(1)
+    found: list[Features] = [
+        one for one in Pool(n_jobs).counted(calls, Progress(progress), "robust", "clip") if one
+    ]
     if len(found) < LEAST_GROUPS:
         raise DetectionError(
             f"robust can be tried on {len(found)} of {len(calls)} videos; give {LEAST_GROUPS} or more"
@@ -86,7 +82,7 @@ def _of_clip(path: str, seed: tuple[int, ...]) -> Features:
     """Features of the same tiles in each encode; none of a clip that cannot be coded so."""
     with private_folder(None) as folder, suppress(VidstegaError, av.error.FFmpegError):
         piece = folder / "piece.mkv"
-        _PIECE.run(path, piece, stop_s=_SECONDS)
+        CODED_ANEW.run(path, piece, stop_s=SECONDS)
         found: Features = {}
         for strength in (None, *STRENGTHS_DB):
             _code(piece, file := folder / f"{strength}.mkv", strength, seed)

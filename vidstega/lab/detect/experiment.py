@@ -105,7 +105,7 @@ class Experiment:
         spec = (chosen, tuple(self.rates), tuple(self.frame_rates), self.tiles, self.frames)
         paths = [os.fspath(clip) for clip in self.clips]
         calls = [(_scenes_of, path, (self.seed, number), spec) for number, path in enumerate(paths)]
-        looked = _all(pool, told, "look", calls)
+        looked = list(pool.counted(calls, told, "look", "clip"))
         every = [(path, scene) for path, some in zip(paths, looked, strict=True) for scene in some]
         kept = [every[at] for at in first_of_each([scene.thumb for _, scene in every])]
         scenes, unlike = [scene for _, scene in kept], list(dict.fromkeys(path for path, _ in kept))
@@ -114,7 +114,8 @@ class Experiment:
         how: dict[str, Any] = {"seed": self.seed, "n_jobs": n_jobs, "progress": progress}
         with warnings.catch_warnings():  # that a message is loud is what is measured here
             warnings.simplefilter("ignore", UserWarning)
-            files = _all(pool, told, "files", [(_seen, path) for path in paths]) if self.files else []
+            made = [(_seen, path) for path in paths] if self.files else []
+            files = list(pool.counted(made, told, "files", "clip"))
         rows += _beside("signs", measure_signs, unlike, sizes=self.signs, **how) if self.signs else ()
         rows += _beside("robust", measure_robust, unlike, **how) if self.robust else ()
         return DetectionFile(
@@ -169,15 +170,6 @@ class _Features:
 
     thumb: Vectors
     vectors: dict[Kind, Vectors]
-
-
-def _all(pool: Pool, told: Progress, stage: str, calls: list[Any]) -> list[Any]:
-    found = []
-    with told.stage(stage, len(calls), "clip") as advance:
-        for one in pool.in_order(calls):
-            found.append(one)
-            advance(1)
-    return found
 
 
 def _check_groups(count: int) -> None:

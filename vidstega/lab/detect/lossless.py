@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from vidstega import h264
+from vidstega import h264, hevc
 from vidstega.errors import InputError
-from vidstega.h264.bits import Bits, unescape
+from vidstega.h264.bits import Bits
 from vidstega.media.open import reading, solid
 from vidstega.media.source import Scan
 
 _WITHOUT_LOSS = {"ffv1", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "rawvideo", "png", "v210", "lagarith"}
-_HEVC_PPS = 34
 _HEAD = 4096
 _START_CODE = 0x498342
 
@@ -26,13 +25,11 @@ def lossless_by(scan: Scan) -> str:
         return scan.codec
     if scan.codec == "h264":
         return "H.264 with transform bypass" if _bypassed(scan) else ""
-    if scan.codec not in ("hevc", "vp9"):
-        return ""
-    extra, first = _heads(scan)
-    with suppress(InputError, IndexError):
-        if scan.codec == "vp9":
-            return "VP9 with quantizer 0" if _vp9(first) else ""
-        return "HEVC with transquant bypass" if any(map(_hevc, _pps_of(extra, first))) else ""
+    with suppress(InputError):
+        if scan.codec == "hevc" and any(hevc.parse_pps(pps).lossless_blocks for pps in scan.hevc.pps):
+            return "HEVC with transquant bypass"
+        if scan.codec == "vp9" and _vp9(_heads(scan)[1]):
+            return "VP9 with quantizer 0"
     return ""
 
 
@@ -52,33 +49,6 @@ def _bypassed(scan: Scan) -> bool:
     with suppress(InputError):
         return any(h264.parse_sps(sps).tools.lossless for sps in scan.sets.sps)
     return False
-
-
-def _pps_of(extra: bytes, first: bytes) -> list[bytes]:
-    """Picture parameter sets of an hvcC record (ISO/IEC 14496-15, 8.3.3.1) or of start codes."""
-    if extra[:1] != b"\1":
-        return [nal for nal in h264.nals(extra + first, 0) if nal and nal[0] >> 1 & 63 == _HEVC_PPS]
-    found, at = [], 23
-    for _ in range(extra[22]):
-        kind, count = extra[at] & 63, int.from_bytes(extra[at + 1 : at + 3], "big")
-        at += 3
-        for _ in range(count):
-            size = int.from_bytes(extra[at : at + 2], "big")
-            if kind == _HEVC_PPS:
-                found.append(extra[at + 2 : at + 2 + size])
-            at += 2 + size
-    return found
-
-
-def _hevc(nal: bytes) -> bool:
-    """transquant_bypass_enabled_flag of a picture parameter set (ITU-T H.265, 7.3.2.3.1)."""
-    bits = Bits(unescape(nal)[2:])
-    bits.ue(), bits.ue(), bits.u(7)  # ids, dependent slices to cabac_init_present_flag
-    bits.ue(), bits.ue(), bits.se(), bits.u(2)  # reference lists, QP, constrained intra, transform skip
-    if bits.u(1):  # cu_qp_delta_enabled_flag
-        bits.ue()
-    bits.se(), bits.se(), bits.u(3)  # chroma offsets, weighted prediction
-    return bool(bits.u(1))
 
 
 def _vp9(frame: bytes) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega.carriers.signs.codecs import codec_of
 from vidstega.carriers.signs.decoded import margins_of
 from vidstega.carriers.signs.walks import Walked, obstacle_of, pictures
+from vidstega.carriers.signs.write import amplitudes_of
 from vidstega.errors import VidstegaError
 from vidstega.media.source import Scan
 from vidstega.pool import Pool, Work
@@ -27,9 +27,7 @@ Looked = tuple[Walked, Floats, Floats]
 
 def margins(scan: Scan, some: list[Walked]) -> list[Looked]:
     """What is seen of those pictures that decode."""
-    codec = codec_of(scan)
-    sets = codec.sets(scan)
-    amplitudes = [one.signs.level * codec.quanta(one.signs, one.units, sets) for one in some]
+    amplitudes = amplitudes_of(scan, some)
     found = margins_of(scan, some, amplitudes, Work(Pool(1), Path(), Progress(False)))
     pairs = zip(some, amplitudes, strict=True)
     return [(one, found[one.ordinal], amplitude) for one, amplitude in pairs if one.ordinal in found]

@@ -41,7 +41,7 @@ CODED_ANEW = Channel("x264, crf 18", crf=18)
 _WAY = "signs"
 TURNED = {"signs turned at random, 1 in 8": 1 / 8, "signs turned at random, 1 in 32": 1 / 32}
 """What the adversary has to find: signs of the same pictures turned without code and cost, in real files."""
-_SECONDS = 2.0
+SECONDS = 2.0
 _MOST_PICTURES = 24
 _MARGINS = np.linspace(-1, 1, 13)
 _ENERGIES = (0.5, 0.8)
@@ -108,11 +108,7 @@ def measure_signs(
         If fewer than 10 videos carry any size.
     """
     calls = [(_pairs, os.fspath(clip), tuple(sizes), (seed, number)) for number, clip in enumerate(clips)]
-    found = []
-    with Progress(progress).stage("signs", len(calls), "clip") as advance:
-        for one in Pool(n_jobs).in_order(calls):
-            found.append(one)
-            advance(1)
+    found = list(Pool(n_jobs).counted(calls, Progress(progress), "signs", "clip"))
     rows: list[Detected] = []
     for size in sizes:
         pairs = [one[size] for one in found if size in one]
@@ -199,7 +195,7 @@ def _cover(clip: Path, size: int, anew: Path) -> Path:
             return clip
     if not anew.exists():
         with suppress(VidstegaError, av.error.FFmpegError):
-            CODED_ANEW.run(clip, anew, stop_s=_SECONDS)
+            CODED_ANEW.run(clip, anew, stop_s=SECONDS)
     return anew
 
 

@@ -91,15 +91,12 @@ def memory_map(results: Results, ax: Axes) -> Axes:
     return heat_map(results, ax, "memory_peak_mb", "peak memory (MiB)")
 
 
-def _tried(results: Results, cell: str, arm: str, column: str) -> bool:
-    failed = any((row.cell, row.arm) == (cell, arm) for row in results.failed)
-    return failed or results.value(cell, arm, column) is not None
-
-
 def heat_map(results: Results, ax: Axes, column: str = "total_time", title: str = "wall time (s)") -> Axes:
     """A figure of the matrix, resolution by arm, on a logarithmic scale, each cell with its number."""
-    cells = results.along("resolution")
-    arms = [arm for arm in results.arms if any(_tried(results, cell.id, arm, column) for cell in cells)]
+    cells, failed = results.along("resolution"), {(row.cell, row.arm) for row in results.failed}
+    tried = {arm for cell in cells for arm in results.arms if results.value(cell.id, arm, column) is not None}
+    tried |= {arm for cell in cells for arm in results.arms if (cell.id, arm) in failed}
+    arms = [arm for arm in results.arms if arm in tried]
     rows = [[results.value(cell.id, arm, column) for arm in arms] for cell in cells]
     table = DataFrame(rows, dtype=float).to_numpy()
     if np.isnan(table).all():
@@ -107,7 +104,6 @@ def heat_map(results: Results, ax: Axes, column: str = "total_time", title: str 
     low, high = float(np.nanmin(table)), float(np.nanmax(table))
     norm = LogNorm(low, max(high, 1.001 * low))
     image = ax.imshow(table, norm=norm, cmap="cividis", aspect="auto")
-    failed = {(row.cell, row.arm) for row in results.failed}
     for y, x in ((y, x) for y in range(len(cells)) for x in range(len(arms))):
         value = float(table[y, x])
         if value > 0:
