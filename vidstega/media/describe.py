@@ -65,9 +65,14 @@ class Description:
     tags: dict[str, str] = field(repr=False, default_factory=dict)
 
 
-def describe_file(scan: Scan) -> Description:
-    """Read what a file says of itself and of its streams."""
-    with reading(scan.path, skip_frame="nokey") as container:
+def describe_file(scan: Scan, *, decode: bool = True) -> Description:
+    """Read what a file says of itself and of its streams.
+
+    Parameters
+    ----------
+    decode : whether a key frame may be decoded, for colours that parameter sets of H.264 alone say
+    """
+    with reading(scan.path, skip_frame="nokey" if decode else "all") as container:
         tracks = _tracks_of(scan, container)
         return Description(
             {s.index: _describe(s, tracks.get(s.id)) for s in container.streams},

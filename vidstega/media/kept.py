@@ -42,7 +42,9 @@ def differences(cover: Scan, stego: Scan, *, copied: bool, left_out: Iterable[in
     copied : whether packets of the carrying stream were copied
     left_out : streams of the cover that are known not to be there, and are named elsewhere
     """
-    before, after = describe_file(cover), describe_file(stego)
+    as_it_was = copied and stego.format == cover.format
+    decode = not (as_it_was and stego.sets.sps == cover.sets.sps)
+    before, after = describe_file(cover, decode=decode), describe_file(stego, decode=decode)
     notes = []
     for info, there in _pairs(cover, stego, set(left_out)):
         if there is not None:
@@ -53,7 +55,7 @@ def differences(cover: Scan, stego: Scan, *, copied: bool, left_out: Iterable[in
             notes += [f"{who}: {text}" for text in _moved(cover, stego, info.index, there)]
         elif not _travels_otherwise(info, before, after):
             notes.append(f"stream {info}: not carried over as it was")
-    return notes + _of_the_file(before, after) + _of_the_frames(cover, stego, copied)
+    return notes + _of_the_file(before, after) + ([] if as_it_was else _of_the_frames(cover, stego))
 
 
 def _pairs(cover: Scan, stego: Scan, left_out: set[int]) -> Iterator[tuple[StreamInfo, int | None]]:
@@ -143,10 +145,8 @@ def _differ(ours: tuple[float, str], theirs: tuple[float, str]) -> bool:
     return ours[1] != theirs[1] or abs(ours[0] - theirs[0]) > _SLACK_S
 
 
-def _of_the_frames(cover: Scan, stego: Scan, copied: bool) -> list[str]:
-    """What came along with the frames; what a copy's frames bring is in their packets."""
-    if copied and stego.format == cover.format:
-        return []
+def _of_the_frames(cover: Scan, stego: Scan) -> list[str]:
+    """What came along with the frames, where it is not in packets that were copied."""
     lost = accompanies(cover) - accompanies(stego)
     before, after = light(cover), light(stego)
     lost |= {"mastering display"} if before.mastering != after.mastering else set()
