@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from vidstega.clock import Clock
 from vidstega.errors import CapacityError, InputError, OutputError, PayloadError
-from vidstega.lab.arms.base import MIB, Arm, Did, Job, MissingError, Planes, same_payload
+from vidstega.lab.arms.base import MIB, Arm, Did, Job, MissingError, same_payload
+from vidstega.lab.quality import Planes
 
 Picture = NDArray[np.uint8]
 """Samples of shape (height, width, 3), blue first."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from vidstega.errors import InputError
 from vidstega.lab import stamp
+from vidstega.lab.arms.codec import Codec
 from vidstega.lab.matrix import Matrix
 from vidstega.lab.schema import (
     RESULTS,
     SCHEMA,
-    Codec,
     Cover,
     Experiment,
     Memory,

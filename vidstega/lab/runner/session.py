@@ -22,11 +22,12 @@ from vidstega.errors import CapacityError, ParameterError, UnsupportedError
 from vidstega.lab import stamp
 from vidstega.lab.arms import ARMS
 from vidstega.lab.arms.base import MIB, Job, MissingError
+from vidstega.lab.arms.codec import Codec
 from vidstega.lab.covers import files as covers
 from vidstega.lab.matrix import Cell, Matrix, parse_payload
 from vidstega.lab.runner.file import ResultsFile, make_row, new_head
-from vidstega.lab.runner.process import ArmError, Measured, Worker, memory_note
-from vidstega.lab.schema import STAGES, Codec, Cover, Experiment, Planned, Skipped
+from vidstega.lab.runner.process import ArmError, Worker, memory_note
+from vidstega.lab.schema import STAGES, Cover, Experiment, Planned, Skipped
 
 KEY = "the key of the stress lab"
 _MODULE = "vidstega.lab.arms"
@@ -237,15 +238,14 @@ class _Session:
             os.sync()
         with Worker(_MODULE, [run.arm], interval_s=interval) as worker:
             did, cost = worker.run({"do": "hide", "job": told}, timeout_s=timeout)
-        with Worker(_MODULE, [run.arm], interval_s=interval) as reader:
-            read, read_cost = reader.run({"do": "read", "job": told}, timeout_s=timeout)
-            seen: dict[str, Any] = {}
+        with Worker(_MODULE, [run.arm]) as reader:
+            seen = reader.ask({"do": "read", "job": told}, timeout_s=timeout)
             if not run.is_limit and run.repeat == 0:
                 ask = {"do": "quality", "job": told, "frames_used": did["frames_used"]}
-                seen = reader.ask(ask, timeout_s=timeout)
+                seen |= reader.ask(ask, timeout_s=timeout)
         if did["frames"] != cover.frames:
             raise ArmError(f"FrameCount: {did['frames']} frames were written for {cover.frames}")
-        return {"success": True, **_figures(did, cost), **_readback(read, read_cost), **seen}
+        return {"success": True, **_figures(did), **cost, **seen}
 
 
 def find_codec() -> Codec:
@@ -294,8 +294,8 @@ def _identity(run: _Run, cover: Cover, job: Job) -> dict[str, Any]:
     }
 
 
-def _figures(did: dict[str, Any], cost: Measured) -> dict[str, Any]:
-    """What the arm itself said, and what was seen of it from outside."""
+def _figures(did: dict[str, Any]) -> dict[str, Any]:
+    """What the arm itself said."""
     stages = {stage: did["stages"].get(stage, 0.0) for stage in STAGES}
     same = ("frames_used", "frames_coded", "mode", "reason", "bytes_out", "capacity_bytes", "alpha")
     return {
@@ -308,25 +308,4 @@ def _figures(did: dict[str, Any], cost: Measured) -> dict[str, Any]:
         "bits_embedded": 8 * did["sealed_bytes"],
         "stages": stages,
         **{name: did[name] for name in same},
-        "memory_before_mb": cost.before_mib,
-        "memory_after_mb": cost.after_mib,
-        "memory_peak_mb": cost.peak_mib,
-        "memory_increase_mb": cost.peak_mib - cost.before_mib,
-        "memory_sampled_mb": cost.sampled_mib,
-        "memory_high_water_mb": cost.high_water_mib,
-        "memory_samples": cost.samples,
-        "memory_interval_s": cost.interval_s,
-        "timeline": {"t_s": cost.timeline_s, "mib": cost.timeline_mib},
-        "cpu_s": cost.cpu_s,
-    }
-
-
-def _readback(read: dict[str, Any], cost: Measured) -> dict[str, Any]:
-    """What the fresh reader said, and what it took."""
-    return {
-        "compared": read["compared"],
-        "readback_s": read["wall_s"],
-        "readback_cpu_s": cost.cpu_s,
-        "readback_peak_mb": cost.peak_mib,
-        "readback_increase_mb": cost.peak_mib - cost.before_mib,
     }
