@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from vidstega.lab import plots
 from vidstega.lab.arms import ARMS
-from vidstega.lab.plots.time import STAGE_COLORS
+from vidstega.lab.plots.matrix import STAGE_COLORS
 from vidstega.lab.schema import STAGES
 
 OKABE_ITO = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}

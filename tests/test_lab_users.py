@@ -30,15 +30,12 @@ def make_level(count: int, p95: float, **changes: Any) -> Level:
     values: dict[str, Any] = {
         "users": count,
         "outcomes": {"done": count},
-        "refused_with": {},
         "p50_s": p95 / 2,
         "p95_s": p95,
         "p99_s": p95,
-        "most_s": p95,
         "wall_s": p95,
         "per_minute": 60 * count / p95,
         "peak_bytes": 500 * MIB,
-        "samples": 9,
         "read_back": count,
         "core_s": 1.5 * p95,
         "client_core_s": 0.3 * p95,
@@ -49,7 +46,7 @@ def make_level(count: int, p95: float, **changes: Any) -> Level:
 
 
 def failing(count: int) -> Level:
-    nothing = dict.fromkeys(("p50_s", "p95_s", "p99_s", "most_s"))
+    nothing = dict.fromkeys(("p50_s", "p95_s", "p99_s"))
     how = {"outcomes": {"failed": count}, "wall_s": 1.0, "core_s": 1.0, "errors": ("out of memory",)}
     return make_level(count, 20, **how, **nothing)
 

@@ -18,9 +18,8 @@ from vidstega.lab.arms.codec import Codec
 from vidstega.lab.matrix import ArmName, Matrix
 from vidstega.lab.model import Model, docs, field, figure, parse
 
-SCHEMA = "vidstega.stress/2"
+SCHEMA: Literal["vidstega.stress/2"] = "vidstega.stress/2"
 RESULTS = "stress_test_results.json"
-STAGES = ("probe", "plan", "seal", "decode", "embed", "digest", "encode", "mux", "verify")
 
 
 class Stages(Model):
@@ -35,6 +34,9 @@ class Stages(Model):
     encode: float = field("coding anew", "s", default=0.0)
     mux: float = field("writing the container", "s", default=0.0)
     verify: float = field("reading back what was written, within the arm", "s", default=0.0)
+
+
+STAGES = tuple(Stages.model_fields)
 
 
 class Timeline(Model):

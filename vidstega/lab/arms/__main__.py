@@ -28,8 +28,8 @@ def hide(arm: Arm, job: Job) -> Reply:
     """Do what the arm does to the cover."""
     started = time.perf_counter()
     did = arm.hide(job)
-    wall_s = time.perf_counter() - started
-    return {"wall_s": wall_s, "bytes_out": Path(job.stego).stat().st_size, **asdict(did)}
+    took = time.perf_counter() - started
+    return {"total_time": took, "bytes_out": Path(job.stego).stat().st_size, **asdict(did)}
 
 
 def read(arm: Arm, job: Job) -> Reply:

@@ -42,7 +42,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Did:
-    """What an arm did, with wall seconds by stage."""
+    """What an arm did, by the names of a row; `frames` are those of the file it wrote."""
 
     stages: dict[str, float]
     frames: int
@@ -50,7 +50,7 @@ class Did:
     mode: str
     reason: str
     frames_used: int = 0
-    sealed_bytes: int = 0
+    encrypted_size: int = 0
     alpha: float | None = None
     capacity_bytes: int | None = None
 

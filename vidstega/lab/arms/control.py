@@ -146,7 +146,7 @@ def hide(
         mode="re-write",
         reason=f"OpenCV writes every frame as {fourcc}, without sound",
         frames_used=used,
-        sealed_bytes=len(bits) // 8,
+        encrypted_size=len(bits) // 8,
         alpha=len(bits) / (used * samples),
         capacity_bytes=capacity,
     )

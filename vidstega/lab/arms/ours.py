@@ -26,7 +26,7 @@ def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", short: boo
             mode=done.mode,
             reason=done.reason,
             frames_used=done.carrying,
-            sealed_bytes=done.sealed_bytes,
+            encrypted_size=done.sealed_bytes,
             alpha=done.alpha,
         )
 

@@ -32,8 +32,6 @@ class Visit:
     seconds: float
     status: int = 0
     refusals: int = 0
-    upload_s: float = 0.0
-    server_s: float = 0.0
     bytes: int = 0
     error: str = ""
 
@@ -117,17 +115,16 @@ async def _visit(client: httpx.AsyncClient, load: Load, api_key: str, user: int)
             await asyncio.sleep(int(sent.headers["Retry-After"]))
     else:
         return visit("refused", sent.json()["error"], refusals=load.tries)
-    upload_s = time.monotonic() - began
     if sent.status_code != 202:
         return visit("lost", sent.text[:200])
     job = sent.json()
     while job.get("state") in ("queued", "running"):
         job = (await client.get(f"/jobs/{job['id']}", params={"wait": 10}, headers=headers)).json()
     if job.get("state") != "done" or job["result"]["digest"] != hashlib.sha256(message).hexdigest():
-        return visit("failed", job.get("error", "another digest"), upload_s=upload_s)
+        return visit("failed", job.get("error", "another digest"))
     size = await _download(client, job["id"], load.keep and load.keep / f"{user}-{job['result']['name']}")
     outcome, error = ("done", "") if size == job["result"]["bytes"] else ("lost", "a short download")
-    done = visit(outcome, error, upload_s=upload_s, server_s=job["seconds"], bytes=size)
+    done = visit(outcome, error, bytes=size)
     await client.delete(f"/jobs/{job['id']}", headers=headers)
     return done
 
