@@ -61,20 +61,6 @@ def test_bars_are_as_long_as_the_time() -> None:
     assert max(ends) == pytest.approx(max(totals))
 
 
-def test_functions_return_the_axes_they_were_given() -> None:
-    some = results(made())
-    for draw in (
-        plots.stages,
-        plots.time_resolution,
-        plots.memory_timelines,
-        plots.memory_length,
-        plots.speedup,
-        plots.heat_map,
-    ):
-        ax = Figure().subplots()
-        assert draw(some, ax) is ax
-
-
 def test_memory_against_length_writes_the_slopes_at_the_ends_of_three_lines() -> None:
     ax = plots.memory_length(results(made()), Figure().subplots())
     texts = [text.get_text() for text in ax.texts]

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("pandas")
 
-from lab_made import made, results, write
+from lab_made import made, results
 
 from vidstega import lab
 from vidstega.carriers import Robust
@@ -47,7 +47,7 @@ def test_it_is_read_as_it_was_written(seen: SurvivalFile, tmp_path: Path) -> Non
         load_survival(tmp_path)
 
 
-def test_report_and_figure_show_it(seen: SurvivalFile, tmp_path: Path) -> None:
+def test_report_and_figure_show_it(seen: SurvivalFile) -> None:
     text = render(results(made()), survival=seen)[0]
     assert "| crf28, half | no | **yes** | refused |" in text and "## What survives what" in text
     other = [row.model_copy(update={"exact": 0}) if row.channel == "half" else row for row in seen.rows]
@@ -58,8 +58,3 @@ def test_report_and_figure_show_it(seen: SurvivalFile, tmp_path: Path) -> None:
     assert "lsb, 8 B: 70.0 dB." in text, "without a margin"
     assert "What survives what" not in render(results(made()))[0]
     assert draw_survival(seen).axes[0].has_data()
-    write(made(), tmp_path)
-    (tmp_path / SURVIVAL).write_text(seen.model_dump_json(by_alias=True), encoding="utf-8")
-    assert "| crf28, half | no | **yes** | refused |" in lab.write_report(tmp_path).read_text(
-        encoding="utf-8"
-    )

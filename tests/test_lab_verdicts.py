@@ -13,10 +13,18 @@ pytest.importorskip("pandas")
 from lab_made import CENTRE, changed, made, results, without
 
 from vidstega.lab.arms import ARMS
-from vidstega.lab.claims import load_claims
 from vidstega.lab.results import DERIVED
 from vidstega.lab.schema import Row
-from vidstega.lab.verdicts import Case, choices, judge, judge_all, make_case, recommended, verdict
+from vidstega.lab.verdicts import (
+    Case,
+    choices,
+    judge,
+    judge_all,
+    load_claims,
+    make_case,
+    recommended,
+    verdict,
+)
 
 OF_THE_CASE = {"users", "crowd_failed", "longest_s", "memory_rise"}
 """Columns that `Case.value` knows besides those of the results."""
@@ -27,7 +35,8 @@ def case(data: dict[str, Any]) -> Case:
 
 
 def goals(data: dict[str, Any]) -> list[bool | None]:
-    found = [judge(case(data), goal) for goal in load_claims().goals]
+    one = case(data)
+    found = [judge(one, goal) for goal in one.claims.goals]
     return [None if one is None else one.holds for one in found]
 
 

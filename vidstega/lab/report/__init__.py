@@ -16,7 +16,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vidstega.lab.detect.rows import DetectionFile, load_detection
-from vidstega.lab.report import details, summary
+from vidstega.lab.report import tables
 from vidstega.lab.results import Results, load
 from vidstega.lab.survival import SurvivalFile, load_survival
 from vidstega.lab.text import amount, bytes_, frames, per_hundred, plain
@@ -25,7 +25,7 @@ from vidstega.lab.verdicts import OLD, make_case
 
 REPORT = "analysis_report.md"
 FIGURES = "figures"
-_PAGES = {REPORT: summary.context, "details.md": details.context}
+_PAGES = {REPORT: tables.summary, "details.md": tables.details}
 
 
 def write_report(folder: str | os.PathLike[str]) -> Path:

@@ -30,7 +30,7 @@ class Level(Model):
     wall_s: float = field("of the whole level", "s")
     per_minute: float = field("results", "1/min")
     peak_bytes: int = field("of the server with all its jobs, or of all processes", "bytes")
-    read_back: int = field("results that a fresh reader found right")
+    read_back: int = field("results that a fresh reader found right", default=0)
     refusals: int = field("answers 429 and 503, those before a result included", default=0)
     core_s: float = field("core-seconds of server and jobs, clients left out", "s", default=0.0)
     client_core_s: float = field("core-seconds of the clients, which share the machine", "s", default=0.0)
