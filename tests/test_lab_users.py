@@ -21,7 +21,7 @@ from vidstega.errors import InputError
 from vidstega.lab import plots, users
 from vidstega.lab.report import render
 from vidstega.lab.users import USERS, Level, UsersFile, load_users
-from vidstega.lab.verdicts import choices, make_case, verdict
+from vidstega.lab.verdicts import Case, choices, verdict
 
 MIB = 1 << 20
 
@@ -205,10 +205,10 @@ def test_a_bound_is_not_a_limit(measured: dict[str, Any]) -> None:
 
 def test_full_scale_follows_the_users(measured: dict[str, Any]) -> None:
     some = results(made())
-    assert choices(make_case(some, parsed(measured)))[-1].answer is False
+    assert choices(Case(some, parsed(measured)))[-1].answer is False
     measured["carried"][0]["users"] = 32
-    assert choices(make_case(some, parsed(measured)))[-1].answer is True
-    assert "full scale" not in [one.option.name for one in choices(make_case(some))]
+    assert choices(Case(some, parsed(measured)))[-1].answer is True
+    assert "full scale" not in [one.option.name for one in choices(Case(some))]
 
 
 def test_past_capacity_is_judged(measured: dict[str, Any]) -> None:

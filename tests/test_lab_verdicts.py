@@ -20,8 +20,6 @@ from vidstega.lab.verdicts import (
     choices,
     judge,
     judge_all,
-    load_claims,
-    make_case,
     recommended,
     verdict,
 )
@@ -31,7 +29,7 @@ OF_THE_CASE = {"users", "crowd_failed", "longest_s", "memory_rise"}
 
 
 def case(data: dict[str, Any]) -> Case:
-    return make_case(results(data))
+    return Case(results(data))
 
 
 def goals(data: dict[str, Any]) -> list[bool | None]:
@@ -41,7 +39,7 @@ def goals(data: dict[str, Any]) -> list[bool | None]:
 
 
 def test_every_claim_and_goal_asks_for_what_exists() -> None:
-    claims = load_claims()
+    claims = case(made()).claims
     known = {*Row.model_fields, *DERIVED, *OF_THE_CASE}
     for check in (*claims.claims, *claims.goals, *(one for way in claims.options for one in way.checks)):
         assert {check.arm or "splice", check.against or "current"} <= set(ARMS)
@@ -110,7 +108,7 @@ def test_claims_are_tested_with_their_figures() -> None:
     ("mb", "word"), [(499, "safe"), (500, "monitor"), (2000, "high risk"), (4000, "critical")]
 )
 def test_memory_is_graded_by_the_published_thresholds(mb: float, word: str) -> None:
-    assert load_claims().grade(mb) == word
+    assert case(made()).claims.grade(mb) == word
 
 
 def test_what_is_recommended_follows_from_the_figures() -> None:

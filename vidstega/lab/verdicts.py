@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from typing import Any, Literal
 
 from vidstega.lab.matrix import DATA, ArmName, read_toml
@@ -99,13 +99,6 @@ class Claims(Model):
         return next((word for word, below in self.memory.items() if mb < below), "critical")
 
 
-@cache
-def load_claims() -> Claims:
-    """What the package ships."""
-    path = DATA / "claims.toml"
-    return parse(Claims, json.dumps(read_toml(path)), path.name)
-
-
 # -- what became of it -----------------------------------------------------------------------------------
 
 
@@ -138,8 +131,13 @@ class Case:
     """Everything that a verdict may look at."""
 
     results: Results
-    users: UsersFile | None
-    claims: Claims
+    users: UsersFile | None = None
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What the package ships."""
+        path = DATA / "claims.toml"
+        return parse(Claims, json.dumps(read_toml(path)), path.name)
 
     @property
     def arm(self) -> str | None:
@@ -220,14 +218,9 @@ class Case:
         return one.lost + unread + (one.peak_bytes > self.users.budget_bytes)
 
 
-def make_case(results: Results, users: UsersFile | None = None) -> Case:
-    """Results beside the claims that the package ships."""
-    return Case(results, users, load_claims())
-
-
 def verdict(results: Results, users: UsersFile | None = None) -> dict[str, Finding]:
     """What became of each of the study's statements that these results can be held against."""
-    case = make_case(results, users)
+    case = Case(results, users)
     return {found.check.said: found for found in judge_all(case, case.claims.claims)}
 
 

@@ -160,14 +160,6 @@ class Worker:
             "timeline": _thin(times, sizes),
         }
 
-    def ask(self, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        """Do one job without measuring it."""
-        self._send(job)
-        try:
-            return self._reply(self._lines.get(timeout=timeout_s))
-        except queue.Empty:
-            raise ArmError(f"took longer than {timeout_s:.0f} s and was stopped") from None
-
     def _send(self, job: Mapping[str, Any]) -> None:
         try:
             self._in.write(json.dumps(job).encode() + b"\n")

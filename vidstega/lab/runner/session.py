@@ -244,11 +244,11 @@ class _Session:
             os.sync()
         with Worker(_MODULE, [run.arm], interval_s=interval) as worker:
             did, cost = worker.run({"do": "hide", "job": told}, timeout_s=timeout)
-        with Worker(_MODULE, [run.arm]) as reader:
-            seen = reader.ask({"do": "read", "job": told}, timeout_s=timeout)
+        with Worker(_MODULE, [run.arm], interval_s=interval) as reader:
+            seen, _ = reader.run({"do": "read", "job": told}, timeout_s=timeout)
             if run.kind != "limit" and run.repeat == 0:
                 ask = {"do": "quality", "job": told, "frames_used": did["frames_used"]}
-                seen |= reader.ask(ask, timeout_s=timeout)
+                seen |= reader.run(ask, timeout_s=timeout)[0]
         if did["frames"] != cover.frames:
             raise ArmError(f"FrameCount: {did['frames']} frames were written for {cover.frames}")
         return {"success": True, **_figures(did), **cost, **seen}
@@ -258,7 +258,8 @@ def find_codec() -> Codec:
     """The codec of the control arms, by trial in a fresh process; MissingError without OpenCV."""
     try:
         with Worker(_MODULE, ["current"]) as worker:
-            return Codec.model_validate_json(json.dumps(worker.ask({"do": "codec"}, timeout_s=120)))
+            found, _ = worker.run({"do": "codec"}, timeout_s=120)
+        return Codec.model_validate_json(json.dumps(found))
     except ArmError as error:
         kind, _, text = str(error).partition(": ")
         raise (MissingError(text) if kind == "MissingError" else error) from None

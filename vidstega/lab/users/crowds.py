@@ -10,13 +10,14 @@ import secrets
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 
 import vidstega
 from vidstega.lab.runner.process import tree_cpu_s
@@ -25,8 +26,6 @@ from vidstega.lab.users.server import PeakMemory, Server, tree_bytes
 
 if TYPE_CHECKING:
     import httpx
-
-Process = subprocess.Popen[bytes]
 
 
 @dataclass(frozen=True)
@@ -271,34 +270,27 @@ def processes(
     began, spent = time.monotonic(), _children_core_s()
     null = subprocess.DEVNULL
     how: dict[str, Any] = {"cwd": cwd, "stdin": null, "stdout": null, "stderr": null}
-    running = {user: subprocess.Popen(list(command(user)), **how) for user in range(users)}
+    running = [psutil.Popen(list(command(user)), **how) for user in range(users)]
     visits: list[Visit] = []
     memory: list[int] = []
+    why = ""
+
+    def over(process: Any) -> None:
+        code, passed = process.returncode, time.monotonic() - began
+        error = (why or f"exit code {code}") if code else ""
+        visits.append(Visit(len(visits), "failed" if code else "done", passed, error=error))
+
     while running:
         asked = time.monotonic()
-        memory.append(sum(tree_bytes(process.pid) for process in running.values()))
-        passed = time.monotonic() - began
-        why = "out of memory" if memory[-1] > budget_bytes else "out of time" if passed > seconds else ""
-        for user, process in list(running.items()):
-            if (code := process.poll()) is None and why:
-                process.kill()
-                process.wait()
-                visits.append(Visit(user, "failed", passed, error=why))
-            elif code is not None:
-                error = f"exit code {code}" if code else ""
-                visits.append(Visit(user, "failed" if code else "done", passed, error=error))
-            else:
-                continue
-            del running[user]
-        _wait(running, max(0.05, 9 * (time.monotonic() - asked)))
+        memory.append(sum(tree_bytes(process.pid) for process in running))
+        why = (
+            "out of memory" if memory[-1] > budget_bytes else "out of time" if asked - began > seconds else ""
+        )
+        for process in running if why else ():
+            process.kill()
+        pause = max(0.05, 9 * (time.monotonic() - asked))
+        _, running = psutil.wait_procs(running, timeout=pause, callback=over)
     return summary(users, visits, time.monotonic() - began, memory, core_s=_children_core_s() - spent)
-
-
-def _wait(running: Mapping[int, Process], seconds: float) -> None:
-    """So long, or until a process has ended."""
-    end = time.monotonic() + seconds
-    while running and time.monotonic() < end and all(process.poll() is None for process in running.values()):
-        time.sleep(0.02)
 
 
 def _children_core_s() -> float:
