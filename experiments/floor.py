@@ -218,7 +218,7 @@ def measure(arm: str, arguments: Arm) -> Taken:
     os.sync()
     with Worker("experiments.floor", ["--worker"]) as worker:
         reply, seen = worker.run({"arm": arm, "arguments": arguments}, timeout_s=3600)
-    return Taken(reply["wall_s"], reply["cpu_s"], seen.peak_mib - seen.before_mib, reply.get("stages", {}))
+    return Taken(reply["wall_s"], reply["cpu_s"], seen["memory_increase_mb"], reply.get("stages", {}))
 
 
 def rounds(arms: dict[str, tuple[str, Arm]], count: int) -> dict[str, list[Taken]]:

@@ -150,7 +150,7 @@ def _climb(arm: str, cover: Path, folder: Path, args: argparse.Namespace) -> lis
 def _climb_current(cover: Path, folder: Path, args: argparse.Namespace) -> list[users.Level]:
     """The study's application, one process a user: it has no server that would make anyone wait."""
     try:
-        best, _ = codec.pick_codec()
+        best = codec.pick_codec()
     except VidstegaError as error:
         print(f"no current arm: {error}", file=sys.stderr)
         return []

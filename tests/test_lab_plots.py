@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from vidstega.lab import plots
 from vidstega.lab.arms import ARMS
-from vidstega.lab.plots.time import STAGE_COLORS
+from vidstega.lab.plots.matrix import STAGE_COLORS
 from vidstega.lab.schema import STAGES
 
 OKABE_ITO = {"#000000", "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"}
@@ -59,20 +59,6 @@ def test_bars_are_as_long_as_the_time() -> None:
     rows = [row for row in some.experiment.rows if row.cell == CENTRE and row.repeat == 1]
     totals = [sum(getattr(row.stages, stage) for stage in STAGES) for row in rows]
     assert max(ends) == pytest.approx(max(totals))
-
-
-def test_functions_return_the_axes_they_were_given() -> None:
-    some = results(made())
-    for draw in (
-        plots.stages,
-        plots.time_resolution,
-        plots.memory_timelines,
-        plots.memory_length,
-        plots.speedup,
-        plots.heat_map,
-    ):
-        ax = Figure().subplots()
-        assert draw(some, ax) is ax
 
 
 def test_memory_against_length_writes_the_slopes_at_the_ends_of_three_lines() -> None:

@@ -1,14 +1,12 @@
-"""Figures of quality against known values, and estimates of alpha on planes that carry so much."""
+"""Figures of quality against known values."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import vidstega
 from vidstega.lab import quality
 from vidstega.lab.covers import cover_frames
 
@@ -17,26 +15,11 @@ def luma(width: int = 480, height: int = 270, seed: int = 3) -> np.ndarray:
     return next(cover_frames(width, height, 1, seed))[0]
 
 
-def replaced(plane: np.ndarray, alpha: float, seed: int = 0) -> np.ndarray:
-    """The plane with random bits in the lowest bits of a share `alpha` of its samples."""
-    rng = np.random.default_rng([0, seed])
-    bits = rng.integers(0, 2, plane.shape, np.uint8)
-    return np.where(rng.random(plane.shape) < alpha, plane & 0xFE | bits, plane).astype(np.uint8)
-
-
-def matched(plane: np.ndarray, alpha: float, seed: int = 0) -> np.ndarray:
-    """The same by adding or taking away 1."""
-    rng = np.random.default_rng([1, seed])
-    bits = rng.integers(0, 2, plane.shape, np.uint8)
-    step = rng.choice(np.array([-1, 1]), plane.shape)
-    differs = (rng.random(plane.shape) < alpha) & (plane & 1 != bits)
-    return np.where(differs, plane + step, plane).astype(np.uint8)
-
-
 def test_change_rate_is_half_of_alpha() -> None:
     plane = luma()
     assert quality.change_rate(plane, plane) == 0
-    assert quality.change_rate(plane, replaced(plane, 0.5)) == pytest.approx(0.25, abs=0.01)
+    bits = np.random.default_rng([0, 0]).integers(0, 2, plane.shape, np.uint8)
+    assert quality.change_rate(plane, plane & 0xFE | bits) == pytest.approx(0.5, abs=0.01)
 
 
 def test_psnr_of_a_change_by_one_everywhere() -> None:
@@ -85,36 +68,3 @@ def test_ssim_falls_with_noise_and_refuses_small_planes() -> None:
     assert 1 > noisy[0] > noisy[1] > noisy[2]
     with pytest.raises(ValueError, match="smaller than the window"):
         quality.ssim(plane[:10], plane[:10])
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_estimate_finds_replaced_bits_and_rises_with_them(seed: int) -> None:
-    plane = luma(seed=seed)
-    alphas = (0.0, 0.1, 0.25, 0.5, 1.0)
-    estimates = [quality.estimate_alpha(replaced(plane, alpha)) for alpha in alphas]
-    assert estimates == sorted(estimates)
-    assert estimates == pytest.approx(alphas, abs=0.1)
-
-
-def test_estimate_does_not_see_matching() -> None:
-    plane = luma()
-    assert quality.estimate_alpha(matched(plane, 1.0)) == pytest.approx(
-        quality.estimate_alpha(plane), abs=0.06
-    )
-
-
-@pytest.mark.parametrize(
-    ("clip", "tolerance"),
-    [
-        ("nat_h264_1080p60_graffiti_bframes.mp4", 0.1),
-        ("nat_h264_480p_crystal_aac.mp4", 0.1),
-        ("nat_h264_720p_dog_aac.mp4", 0.3),  # strongly compressed: flat places make it overestimate
-    ],
-)
-def test_estimate_on_decoded_frames(clips: Path, clip: str, tolerance: float) -> None:
-    """Real frames: near 0 as they are, and rising to 1 with the bits that are replaced."""
-    plane = next(iter(vidstega.frames(clips / clip, 20, 21))).luma.copy()
-    estimates = [quality.estimate_alpha(replaced(plane, alpha)) for alpha in (0.0, 0.25, 0.5, 1.0)]
-    assert estimates == sorted(estimates)
-    assert estimates == pytest.approx([0, 0.25, 0.5, 1], abs=tolerance)
-    assert (estimates[0], estimates[-1]) == pytest.approx((0, 1), abs=0.02)

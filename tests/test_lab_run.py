@@ -20,10 +20,11 @@ from vidstega.errors import InputError, ParameterError
 from vidstega.lab import Results, load
 from vidstega.lab.arms import ARMS, LIMITS
 from vidstega.lab.arms.base import MissingError
-from vidstega.lab.matrix import Matrix, make_matrix
+from vidstega.lab.arms.codec import Codec
+from vidstega.lab.matrix import Matrix, change, make_matrix
 from vidstega.lab.runner import session
 from vidstega.lab.runner.session import run_matrix
-from vidstega.lab.schema import RESULTS, SCHEMA, STAGES, Codec, Experiment, read_experiment
+from vidstega.lab.schema import RESULTS, SCHEMA, STAGES, Experiment, read_experiment
 
 TINY: dict[str, Any] = {
     "name": "tiny",
@@ -54,6 +55,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def done(folder: Path) -> Experiment:
     return run(tiny(), folder)
+
+
+@pytest.fixture
+def known_codec(done: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It need not be sought again."""
+    monkeypatch.setattr(session, "find_codec", lambda: done.control_codec)
 
 
 # -- what a run leaves ----------------------------------------------------------------------------------
@@ -97,10 +104,7 @@ def test_what_carries_has_quality_and_what_does_not_has_none(done: Experiment) -
         assert row.bits_embedded == 8 * row.encrypted_size
         assert row.psnr_db is not None and row.psnr_db > 45
         assert row.ssim is not None and 0.95 < row.ssim < 1
-        assert row.ws_alpha is not None and row.ws_alpha_cover is not None
-        assert (row.quality_frames or 0) >= 1
         assert row.capacity_bytes > 1024
-        assert row.quality_domain == ("bgr" if row.arm.startswith("current") else "luma")
 
 
 def test_times_stand_beside_the_limits(done: Experiment) -> None:
@@ -174,7 +178,7 @@ def test_goes_on_after_it_was_killed(tmp_path: Path) -> None:
     config = tmp_path / "tiny.toml"
     config.write_text(
         'resolutions = ["160x120"]\nframes = [12]\npayloads = ["1KB"]\n'
-        'arms = ["splice", "copy"]\nrepeats = 3\n'
+        'arms = ["copy"]\nrepeats = 4\n'
         '[centre]\nresolution = "160x120"\nframes = 12\npayload = "1KB"\n'
     )
     out = tmp_path / "out"
@@ -182,18 +186,18 @@ def test_goes_on_after_it_was_killed(tmp_path: Path) -> None:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if (out / RESULTS).exists() and len(read_experiment(out).rows) >= 2:
+        if (out / RESULTS).exists() and read_experiment(out).rows:
             break
         time.sleep(0.02)
     process.kill()
     process.wait()
     before = read_experiment(out)
-    assert 2 <= len(before.rows) < 6
+    assert 1 <= len(before.rows) < 4
     assert not before.complete
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     after = read_experiment(out)
     assert after.rows[: len(before.rows)] == before.rows
-    assert len({(row.arm, row.repeat) for row in after.rows}) == len(after.rows) == 6
+    assert len({row.repeat for row in after.rows}) == len(after.rows) == 4
     assert after.complete
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
@@ -218,8 +222,9 @@ def test_other_settings_and_broken_files_are_kept_apart(tmp_path: Path) -> None:
 # -- what fails -----------------------------------------------------------------------------------------
 
 
-def test_a_failed_run_keeps_its_error_and_is_not_counted(tmp_path: Path) -> None:
-    done = run(tiny(payloads=["1MB"], centre={**TINY["centre"], "payload": "1MB"}), tmp_path)
+def test_a_failed_run_keeps_its_error_and_is_not_counted(tmp_path: Path, known_codec: None) -> None:
+    large = tiny(payloads=["1MB"], centre={**TINY["centre"], "payload": "1MB"})
+    done = run(change(large, arms=["current", "whole", "splice", "floor"]), tmp_path)
     rows = {row.arm: row for row in done.rows}
     failed = rows["current"]
     assert (failed.error or "").startswith("CapacityError: ") and failed.success is False
@@ -245,7 +250,7 @@ def test_a_control_that_cannot_be_read_back_is_a_failure(
     assert row.total_time is None
 
 
-def test_what_would_not_fit_is_left_out_with_the_figure(tmp_path: Path) -> None:
+def test_what_would_not_fit_is_left_out_with_the_figure(tmp_path: Path, known_codec: None) -> None:
     done = run(tiny(arms=["current", "copy"], memory_limit_mib=200), tmp_path)
     assert [row.arm for row in done.rows] == ["copy"]
     (skipped,) = done.skipped

@@ -13,26 +13,33 @@ pytest.importorskip("pandas")
 from lab_made import CENTRE, changed, made, results, without
 
 from vidstega.lab.arms import ARMS
-from vidstega.lab.claims import load_claims
 from vidstega.lab.results import DERIVED
 from vidstega.lab.schema import Row
-from vidstega.lab.verdicts import Case, choices, judge, judge_all, make_case, recommended, verdict
+from vidstega.lab.verdicts import (
+    Case,
+    choices,
+    judge,
+    judge_all,
+    recommended,
+    verdict,
+)
 
 OF_THE_CASE = {"users", "crowd_failed", "longest_s", "memory_rise"}
 """Columns that `Case.value` knows besides those of the results."""
 
 
 def case(data: dict[str, Any]) -> Case:
-    return make_case(results(data))
+    return Case(results(data))
 
 
 def goals(data: dict[str, Any]) -> list[bool | None]:
-    found = [judge(case(data), goal) for goal in load_claims().goals]
+    one = case(data)
+    found = [judge(one, goal) for goal in one.claims.goals]
     return [None if one is None else one.holds for one in found]
 
 
 def test_every_claim_and_goal_asks_for_what_exists() -> None:
-    claims = load_claims()
+    claims = case(made()).claims
     known = {*Row.model_fields, *DERIVED, *OF_THE_CASE}
     for check in (*claims.claims, *claims.goals, *(one for way in claims.options for one in way.checks)):
         assert {check.arm or "splice", check.against or "current"} <= set(ARMS)
@@ -101,7 +108,7 @@ def test_claims_are_tested_with_their_figures() -> None:
     ("mb", "word"), [(499, "safe"), (500, "monitor"), (2000, "high risk"), (4000, "critical")]
 )
 def test_memory_is_graded_by_the_published_thresholds(mb: float, word: str) -> None:
-    assert load_claims().grade(mb) == word
+    assert case(made()).claims.grade(mb) == word
 
 
 def test_what_is_recommended_follows_from_the_figures() -> None:

@@ -282,7 +282,6 @@ def test_a_hundred_users_at_once(tmp_path: Path) -> None:
         one = level(server, Load(cover, seconds=120, keep=kept), 100)
         assert set(one.outcomes) == {"done", "refused"}, one
         assert sum(one.outcomes.values()) == 100 and one.outcomes["done"] >= 24
-        assert set(one.refused_with) <= {"429", "503"}
         assert one.read_back == one.outcomes["done"]
         assert 100 * MIB < one.peak_bytes <= budget
         assert server.process.poll() is None

@@ -23,6 +23,7 @@ from vidstega.carriers import AUTO
 from vidstega.errors import InputError, VidstegaError
 from vidstega.lab import plots, quality
 from vidstega.lab.clip import replaced
+from vidstega.lab.covers.files import SUFFIXES
 from vidstega.lab.text import bytes_, plain
 
 SIZES = {"12 B": 12, "1 KB": 1 << 10, "10 KB": 10 << 10, "100 KB": 100 << 10, "1 MB": 1 << 20}
@@ -32,7 +33,6 @@ SPREADS = {
     "half of the bits": 0.5,
     "all frames": "all",
 }
-_VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Explorer:
     def __init__(self, cover: str | os.PathLike[str], folder: str | os.PathLike[str] = ".") -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="vidstega-")
         self.trial: Trial | None = None
-        near = sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in _VIDEOS)
+        near = sorted(str(path) for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES)
         wide, late = widgets.Layout(width="640px"), {"continuous_update": False}
         self.video = widgets.Combobox(value=str(cover), options=near, description="video", layout=wide)
         self.size = widgets.SelectionSlider(options=list(SIZES.items()), value=1 << 10, description="message")
@@ -172,15 +172,12 @@ class Explorer:
         self.seen.layout.display = "none"
         with self._told():
             self.method.options = methods(self.video.value)
-            self._estimate()
+        self._foretell()
 
     def _foretell(self) -> None:
         with self._told():
-            self._estimate()
-
-    def _estimate(self) -> None:
-        told = foretell(self.video.value, self.size.value, self.spread.value, self.method.value)
-        self.estimate.value = f"<b>Foretold:</b> {html.escape(told)}"
+            told = foretell(self.video.value, self.size.value, self.spread.value, self.method.value)
+            self.estimate.value = f"<b>Foretold:</b> {html.escape(told)}"
 
     def hide(self) -> None:
         """Hide for real with what is chosen, and show what came of it."""

@@ -1,12 +1,10 @@
-"""How much a carrying frame differs from its cover, and what a detector makes of it.
-
-Planes are (height, width) arrays of whole samples. Nothing here opens a file.
-"""
+"""How much frames that carry differ from their covers. Planes are (height, width) arrays of whole samples."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -14,10 +12,45 @@ from numpy.typing import NDArray
 
 Plane = NDArray[Any]
 Floats = NDArray[np.float64]
+Planes = tuple[Plane, ...]
+Frames = Callable[[str], Iterator[tuple[Planes, int]]]
+"""Of a path, the planes of each frame that may be changed, and their depth in bits."""
+
+MOST_FRAMES = 3
+"""Changed frames that are measured; they are spread evenly over all that changed."""
 
 _TAPS = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
 _TAPS /= _TAPS.sum()
 _BAND = 1 << 15  # samples
+
+
+def compare(frames: Frames, cover: str, stego: str, carrying: int) -> dict[str, float]:
+    """Means over the planes of some changed frames; nothing if none changed."""
+
+    def pairs() -> Iterator[tuple[int, list[tuple[Plane, Plane]], int]]:
+        both = zip(frames(cover), frames(stego), strict=True)
+        for number, ((before, depth), (after, _)) in enumerate(both):
+            yield number, list(zip(before, after, strict=True)), depth
+
+    changes = (n for n, planes, _ in pairs() if not all(np.array_equal(*pair) for pair in planes))
+    changed = list(islice(changes, carrying or None))
+    at = np.linspace(0, len(changed) - 1, min(MOST_FRAMES, len(changed))).round().astype(int)
+    wanted = {changed[k] for k in at}
+    some = islice(pairs(), max(wanted, default=-1) + 1)
+    rows = [_measure(*pair, depth) for n, planes, depth in some if n in wanted for pair in planes]
+    if not rows:
+        return {}
+    mean = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+    return {"psnr_db": -10 * math.log10(mean.pop("error")), **mean}
+
+
+def _measure(before: Plane, after: Plane, depth: int) -> dict[str, float]:
+    """Error is the mean square over that of the peak."""
+    return {
+        "error": mse(before, after) / (2**depth - 1) ** 2,
+        "ssim": ssim(before, after, depth) if min(before.shape) >= len(_TAPS) else math.nan,
+        "change_rate": change_rate(before, after),
+    }
 
 
 def change_rate(cover: Plane, stego: Plane) -> float:
@@ -53,8 +86,10 @@ def ssim(cover: Plane, stego: Plane, depth: int = 8) -> float:
     if min(cover.shape) < len(_TAPS):
         raise ValueError(f"planes of {cover.shape} are smaller than the window of {len(_TAPS)} samples")
     c1, c2 = ((k * (2**depth - 1)) ** 2 for k in (0.01, 0.03))
+    margin, step = len(_TAPS) - 1, max(1, _BAND // cover.shape[1])  # some rows at a time stay in the cache
     total = windows = 0.0
-    for rows in _bands(cover.shape, len(_TAPS) - 1):
+    for start in range(0, len(cover) - margin, step):
+        rows = slice(start, start + step + margin)
         local = _ssim_map(cover[rows].astype(np.float64), stego[rows].astype(np.float64), c1, c2)
         total, windows = total + float(local.sum()), windows + local.size
     return total / windows
@@ -67,58 +102,9 @@ def _ssim_map(x: Floats, y: Floats, c1: float, c2: float) -> Floats:
     return np.asarray((2 * product + c1) * (2 * covariance + c2) / ((squares + c1) * (variances + c2)))
 
 
-def _bands(shape: tuple[int, ...], margin: int) -> Iterator[slice]:
-    """Rows of a plane, some at a time so that scratch stays in the cache; bands overlap by `margin` rows."""
-    height, width = shape
-    step = max(1, _BAND // width)
-    for start in range(0, height - margin, step):
-        yield slice(start, min(start + step, height - margin) + margin)
-
-
 def _blur(plane: Floats) -> Floats:
     """The Gaussian window's mean wherever the window lies within the plane."""
     for _ in plane.shape:  # rows, then columns, each time turned over
         size = len(plane) - len(_TAPS) + 1
         plane = np.asarray(sum(tap * plane[at : at + size] for at, tap in enumerate(_TAPS))).T
     return plane
-
-
-def estimate_alpha(plane: Plane) -> float:
-    """What weighted stego-image analysis takes a plane's alpha for: bits a sample in its lowest bits.
-
-    A. D. Ker and R. Böhme, "Revisiting weighted stego-image steganalysis", Proc. SPIE 6819 (2008): the
-    plane is predicted from its neighbours (their filter KB: sides 1/2, corners -1/4), the prediction error
-    is set against the flip of each lowest bit, smooth places weigh more (1 / (5 + local variance)), and the
-    bias that the flips bring into the prediction is taken off. Near 0 for a cover and alpha for bits that
-    *replace* lowest bits; the answer is not clipped, so a cover may come out a little below 0.
-
-    It assumes that a cover's lowest bits look like noise: in flat places that strong compression left it
-    overestimates. LSB *matching*, which vidstega uses, escapes it: the estimate stays near the cover's.
-    """
-    total = raw = bias = 0.0
-    for rows in _bands(plane.shape, 2):
-        x = plane[rows].astype(np.float64)
-        flips: Floats = 1.0 - 2.0 * (plane[rows] & 1).astype(np.float64)
-        sign = -flips[1:-1, 1:-1]
-        weight = 1 / (5 + _local_variance(x))
-        total += float(weight.sum())
-        weight *= sign
-        raw += 2 * float(np.sum(weight * (x[1:-1, 1:-1] - _predict(x))))
-        bias += float(np.sum(weight * _predict(flips)))
-    return raw / total - raw / total * bias / total
-
-
-def _predict(x: Floats) -> Floats:
-    """Each inner sample from its eight neighbours, by the filter KB."""
-    corners = x[:-2, :-2] + x[:-2, 2:] + x[2:, :-2] + x[2:, 2:]
-    return np.asarray(sum(_beside(x)) / 2 - corners / 4)
-
-
-def _beside(x: Floats) -> tuple[Floats, ...]:
-    return x[:-2, 1:-1], x[2:, 1:-1], x[1:-1, :-2], x[1:-1, 2:]
-
-
-def _local_variance(x: Floats) -> Floats:
-    """Variance of the four samples beside each inner one."""
-    mean, squares = sum(_beside(x)) / 4, sum(b * b for b in _beside(x)) / 4
-    return np.asarray(squares - mean * mean)

@@ -14,12 +14,12 @@ from typing import Any, Literal
 from pydantic import Field
 
 from vidstega.errors import InputError
+from vidstega.lab.arms.codec import Codec
 from vidstega.lab.matrix import ArmName, Matrix
 from vidstega.lab.model import Model, docs, field, figure, parse
 
-SCHEMA = "vidstega.stress/2"
+SCHEMA: Literal["vidstega.stress/2"] = "vidstega.stress/2"
 RESULTS = "stress_test_results.json"
-STAGES = ("probe", "plan", "seal", "decode", "embed", "digest", "encode", "mux", "verify")
 
 
 class Stages(Model):
@@ -34,6 +34,9 @@ class Stages(Model):
     encode: float = field("coding anew", "s", default=0.0)
     mux: float = field("writing the container", "s", default=0.0)
     verify: float = field("reading back what was written, within the arm", "s", default=0.0)
+
+
+STAGES = tuple(Stages.model_fields)
 
 
 class Timeline(Model):
@@ -78,27 +81,18 @@ class Row(Model):
     frames_coded: int | None = figure("frames written anew", "frames")
     cpu_s: float | None = figure("CPU time of the tree, user and system", "s")
     stages: Stages | None = field("wall time by stage", "s", default=None)
-    memory_samples: int | None = figure("number of samples")
-    memory_interval_s: float | None = figure("mean distance of samples", "s")
     memory_sampled_mb: float | None = figure("highest sample", "MiB")
     memory_high_water_mb: float | None = figure("by the high-water mark", "MiB")
     timeline: Timeline | None = field("memory over time", default=None)
     readback_s: float | None = figure("the fresh process that read it back", "s")
-    readback_cpu_s: float | None = figure("its CPU time", "s")
-    readback_peak_mb: float | None = figure("its peak", "MiB")
-    readback_increase_mb: float | None = figure("its peak above its imports", "MiB")
     compared: str | None = figure('"payload", "packets" or "every frame"')
     bytes_in: int = field("the cover", "bytes", default=0)
     bytes_out: int | None = figure("the result", "bytes")
     capacity_bytes: int | None = figure("most payload this arm can put here", "bytes")
     alpha: float | None = figure("of a carrying frame", "bits/sample")
-    change_rate: float | None = figure("share of samples changed in frames that carry")
-    psnr_db: float | None = figure("of frames that carry, against the cover's", "dB")
+    change_rate: float | None = figure("share of samples changed in frames that carry; in repeat 0 alone")
+    psnr_db: float | None = figure("of the same frames, against the cover's; luma, or BGR (control)", "dB")
     ssim: float | None = figure("of the same frames")
-    ws_alpha: float | None = figure("what weighted stego analysis takes alpha for", "bits/sample")
-    ws_alpha_cover: float | None = figure("the same of the cover's frames", "bits/sample")
-    quality_frames: int | None = figure("frames these five are means of; in repeat 0 alone")
-    quality_domain: str | None = figure('"luma", or "bgr" (control)')
     load_1min: float | None = figure("load average when the run began: noise shows here")
 
 
@@ -146,22 +140,6 @@ class Cover(Model):
     splice: bool = field("whether single pictures can be replaced")
     reason: str = field("why, or why not")
     synthetic: dict[str, float | int | str | bool] | None = field("recipe; null for your own", default=None)
-
-
-class Trial(Model):
-    """How one codec of OpenCV did on a few frames."""
-
-    fourcc: str = field("OpenCV's name")
-    suffix: str = field("of the file")
-    exact: bool = field("whether frames come back as they were")
-    write_s: float = field("best of three turns", "s")
-    read_s: float = field("best of three turns", "s")
-
-
-class Codec(Trial):
-    """The codec of the control arms, and all that were tried."""
-
-    trials: tuple[Trial, ...] = field("all of them")
 
 
 class Machine(Model):

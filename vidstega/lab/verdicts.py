@@ -1,4 +1,4 @@
-"""What follows from the results: claims and goals checked, options weighed, by the rows of claims.toml.
+"""What follows from the results: claims, goals and options judged by the rows of ``data/claims.toml``.
 
 A check may ask for a column of `Results.frame` or one of `Case.value`'s own; it has no finding where it asks
 for what was not measured.
@@ -6,12 +6,15 @@ for what was not measured.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
-from vidstega.lab.claims import Check, Claims, Option, Study, load_claims
+from vidstega.lab.matrix import DATA, ArmName, read_toml
+from vidstega.lab.model import Model, parse
 from vidstega.lab.results import Results
 from vidstega.lab.schema import Planned
 from vidstega.lab.text import plain, span, times
@@ -19,6 +22,84 @@ from vidstega.lab.users import UsersFile
 
 OLD = "current"
 """The study's present system."""
+
+
+# -- what the study published and what this project set itself --------------------------------------------
+
+
+class Rules(Model):
+    """By these verdicts are given; the file says what each means."""
+
+    near: float
+    helps: float
+    worth_a_worker: float
+    full_scale_users: tuple[int, ...]
+    full_scale_resolution: str
+    link_mb_s: float
+
+
+class Study(Model):
+    """A row of the study's resolution support matrix."""
+
+    resolution: str
+    frames: int
+    memory_mb: float
+    time_s: float
+    users: str
+    status: str
+
+
+class Check(Model):
+    """A figure and what it is set against; the file says how."""
+
+    column: str
+    rule: Literal["near", "helps", "at_least", "at_most"]
+    value: float = 0.0
+    least: float | None = None
+    limit: str = ""
+    cell: str = ""
+    arm: ArmName | None = None
+    against: ArmName | None = None
+    words: tuple[str, str] = ("reached", "not reached")
+    shows: str = "{ratio}"
+    said: str = ""
+    figure: str = ""
+    topic: str = ""
+    optional: bool = False
+
+
+class Option(Model):
+    """A way on, what the study says it costs, and when it is the one to take."""
+
+    name: str
+    cost: str
+    question: str
+    checks: tuple[Check, ...]
+
+
+class Claims(Model):
+    """All of the file."""
+
+    source: str
+    default: tuple[ArmName, ...]
+    memory: dict[str, float]
+    rules: Rules
+    study: tuple[Study, ...]
+    claims: tuple[Check, ...]
+    goals: tuple[Check, ...]
+    options: tuple[Option, ...]
+
+    @property
+    def critical_mb(self) -> float:
+        """From here on memory is critical."""
+        return max(self.memory.values())
+
+    def grade(self, mb: float) -> str:
+        """The study's word for so much memory."""
+        return next((word for word, below in self.memory.items() if mb < below), "critical")
+
+
+# -- what became of it -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -50,8 +131,13 @@ class Case:
     """Everything that a verdict may look at."""
 
     results: Results
-    users: UsersFile | None
-    claims: Claims
+    users: UsersFile | None = None
+
+    @cached_property
+    def claims(self) -> Claims:
+        """What the package ships."""
+        path = DATA / "claims.toml"
+        return parse(Claims, json.dumps(read_toml(path)), path.name)
 
     @property
     def arm(self) -> str | None:
@@ -132,14 +218,9 @@ class Case:
         return one.lost + unread + (one.peak_bytes > self.users.budget_bytes)
 
 
-def make_case(results: Results, users: UsersFile | None = None) -> Case:
-    """Results beside the claims that the package ships."""
-    return Case(results, users, load_claims())
-
-
 def verdict(results: Results, users: UsersFile | None = None) -> dict[str, Finding]:
     """What became of each of the study's statements that these results can be held against."""
-    case = make_case(results, users)
+    case = Case(results, users)
     return {found.check.said: found for found in judge_all(case, case.claims.claims)}
 
 

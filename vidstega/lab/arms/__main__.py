@@ -28,22 +28,23 @@ def hide(arm: Arm, job: Job) -> Reply:
     """Do what the arm does to the cover."""
     started = time.perf_counter()
     did = arm.hide(job)
-    wall_s = time.perf_counter() - started
-    return {"wall_s": wall_s, "bytes_out": Path(job.stego).stat().st_size, **asdict(did)}
+    took = time.perf_counter() - started
+    return {"total_time": took, "bytes_out": Path(job.stego).stat().st_size, **asdict(did)}
 
 
 def read(arm: Arm, job: Job) -> Reply:
     """Read the result back and compare it with what it should hold."""
     started = time.perf_counter()
     compared = arm.read(job)
-    return {"compared": compared, "wall_s": time.perf_counter() - started}
+    return {"compared": compared, "readback_s": time.perf_counter() - started}
 
 
 def quality(arm: Arm, job: Job, frames_used: int) -> Reply:
     """What the message did to the frames that changed; and what would have fitted."""
-    from vidstega.lab.arms.quality import compare
+    from vidstega.lab.quality import compare
 
-    seen = compare(arm, job, frames_used)
+    assert arm.frames is not None
+    seen: Reply = dict(compare(arm.frames, job.cover, job.stego, frames_used))
     if arm.kind == "vidstega":
         seen["capacity_bytes"] = vidstega.capacity(job.cover).payload_bytes
     return seen
@@ -53,8 +54,7 @@ def codec(arm: Arm, job: Job) -> Reply:
     """Which codec the control arms write here, and how all did that were tried."""
     from vidstega.lab.arms.codec import pick_codec
 
-    best, trials = pick_codec()
-    return {**asdict(best), "trials": [asdict(trial) for trial in trials]}
+    return pick_codec().model_dump()
 
 
 _TASKS: dict[str, Callable[..., Reply]] = {"hide": hide, "read": read, "quality": quality, "codec": codec}

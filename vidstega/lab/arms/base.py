@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vidstega.errors import VidstegaError
+from vidstega.lab.quality import Frames
 
 MIB = 1 << 20
-Planes = tuple[Any, ...]
-"""Arrays of shape (height, width): the samples an arm may change, in one frame."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Did:
-    """What an arm did, with wall seconds by stage."""
+    """What an arm did, by the names of a row; `frames` are those of the file it wrote."""
 
     stages: dict[str, float]
     frames: int
@@ -51,7 +50,7 @@ class Did:
     mode: str
     reason: str
     frames_used: int = 0
-    sealed_bytes: int = 0
+    encrypted_size: int = 0
     alpha: float | None = None
     capacity_bytes: int | None = None
 
@@ -67,7 +66,7 @@ class Arm:
     hide : writes `Job.stego`
     read : reads it back, raises if it is not what it should be, and says what was compared
     needs : bytes of memory and of disk at its peak, on the safe side
-    frames : the planes it may change, frame by frame, and their depth
+    frames : the planes it may change; of a limit, None
     alone : the arm that is the same with one worker
     short : whether it holds less than the others do, and so runs where it is asked for by name
     """
@@ -78,7 +77,7 @@ class Arm:
     hide: Callable[[Job], Did]
     read: Callable[[Job], str]
     needs: Callable[[Job], tuple[float, float]]
-    frames: Callable[[str], Iterator[tuple[Planes, int]]] | None = None
+    frames: Frames | None = None
     alone: str = ""
     short: bool = False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,24 +10,35 @@ import numpy as np
 from vidstega.clock import Clock
 from vidstega.errors import InputError, OutputError
 from vidstega.lab.arms.control import Picture, open_video, open_writer, pictures
+from vidstega.lab.model import Model, field
 
 CODECS = (("HFYU", ".mkv"), ("FFV1", ".mkv"), ("FFVH", ".mkv"), ("ULRG", ".mkv"), ("M8RG", ".mkv"))
 """Lossless codecs OpenCV's FFmpeg may write. Some go through 4:2:2 or 4:2:0, are not exact, and fall out;
 PNG, JPEG-LS and JPEG 2000 are exact or nearly so and ten times slower, so they are not tried at all."""
 
 
-@dataclass(frozen=True)
-class Trial:
-    """How one codec did on a few frames; seconds are the best of three turns."""
+class Trial(Model):
+    """How one codec of OpenCV did on a few frames."""
 
-    fourcc: str
-    suffix: str
-    exact: bool
-    write_s: float = 0.0
-    read_s: float = 0.0
+    fourcc: str = field("OpenCV's name")
+    suffix: str = field("of the file")
+    exact: bool = field("whether frames come back as they were")
+    write_s: float = field("in the best of three turns", "s")
+    read_s: float = field("in the best of three turns", "s")
+
+    @property
+    def seconds(self) -> float:
+        """Writing and reading."""
+        return self.write_s + self.read_s
 
 
-def pick_codec() -> tuple[Trial, list[Trial]]:
+class Codec(Trial):
+    """The codec of the control arms, and all that were tried."""
+
+    trials: tuple[Trial, ...] = field("all of them")
+
+
+def pick_codec() -> Codec:
     """The fastest of `CODECS` that comes back exactly, by trial on a few frames; and all trials.
 
     They take turns and the best time of each counts: what else the machine does must not make the control
@@ -44,19 +54,11 @@ def pick_codec() -> tuple[Trial, list[Trial]]:
     frames = [(ramp + rng.integers(0, 8, ramp.shape)).astype(np.uint8) for _ in range(6)]
     with tempfile.TemporaryDirectory(prefix="vidstega-") as folder:
         turns = [[_try_codec(*codec, frames, Path(folder)) for codec in CODECS] for _ in range(3)]
-    trials = [
-        replace(
-            some[0],
-            exact=all(one.exact for one in some),
-            write_s=min(one.write_s for one in some),
-            read_s=min(one.read_s for one in some),
-        )
-        for some in zip(*turns, strict=True)
-    ]
+    trials = tuple(min(some, key=lambda one: (one.exact, one.seconds)) for some in zip(*turns, strict=True))
     exact = [trial for trial in trials if trial.exact]
     if not exact:
         raise OutputError(f"OpenCV writes none of {', '.join(name for name, _ in CODECS)} without loss here")
-    return min(exact, key=lambda trial: trial.write_s + trial.read_s), trials
+    return Codec(**min(exact, key=lambda one: one.seconds).model_dump(), trials=trials)
 
 
 def _try_codec(fourcc: str, suffix: str, frames: list[Picture], folder: Path) -> Trial:
@@ -70,6 +72,7 @@ def _try_codec(fourcc: str, suffix: str, frames: list[Picture], folder: Path) ->
         back = list(pictures(open_video(path)))
         clock.lap("read")
     except (InputError, OutputError):
-        return Trial(fourcc, suffix, False)
+        return Trial(fourcc=fourcc, suffix=suffix, exact=False, write_s=0.0, read_s=0.0)
     exact = len(back) == len(frames) and all(map(np.array_equal, back, frames))
-    return Trial(fourcc, suffix, exact, clock.seconds["write"], clock.seconds["read"])
+    took = {"write_s": clock.seconds["write"], "read_s": clock.seconds["read"]}
+    return Trial(fourcc=fourcc, suffix=suffix, exact=exact, **took)

@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 
 from vidstega.clock import Clock
 from vidstega.errors import CapacityError, InputError, OutputError, PayloadError
-from vidstega.lab.arms.base import MIB, Arm, Did, Job, MissingError, Planes, same_payload
+from vidstega.lab.arms.base import MIB, Arm, Did, Job, MissingError, same_payload
+from vidstega.lab.quality import Planes
 
 Picture = NDArray[np.uint8]
 """Samples of shape (height, width, 3), blue first."""
@@ -145,7 +146,7 @@ def hide(
         mode="re-write",
         reason=f"OpenCV writes every frame as {fourcc}, without sound",
         frames_used=used,
-        sealed_bytes=len(bits) // 8,
+        encrypted_size=len(bits) // 8,
         alpha=len(bits) / (used * samples),
         capacity_bytes=capacity,
     )

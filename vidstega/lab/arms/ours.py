@@ -8,7 +8,8 @@ from typing import Any
 import vidstega
 from vidstega import carriers
 from vidstega.errors import CapacityError, UnsupportedError
-from vidstega.lab.arms.base import Arm, Did, Job, Planes, same_payload
+from vidstega.lab.arms.base import Arm, Did, Job, same_payload
+from vidstega.lab.quality import Planes
 
 
 def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", short: bool = False, **how: Any) -> Arm:
@@ -25,7 +26,7 @@ def vidstega_arm(name: str, look: Mapping[str, Any], alone: str = "", short: boo
             mode=done.mode,
             reason=done.reason,
             frames_used=done.carrying,
-            sealed_bytes=done.sealed_bytes,
+            encrypted_size=done.sealed_bytes,
             alpha=done.alpha,
         )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from pandas import DataFrame
 
 import vidstega
 from vidstega.errors import InputError, VidstegaError
@@ -19,7 +20,7 @@ from vidstega.lab.covers.synth import make_cover
 from vidstega.lab.matrix import Cell, Matrix, parse_resolution
 from vidstega.lab.schema import Cover
 
-_SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".ogv", ".3gp")
+SUFFIXES = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".mts", ".m2ts", ".mpg", ".ogv", ".3gp")
 
 
 def expand(paths: Iterable[str], say: Callable[[str], None] = print) -> list[str]:
@@ -39,7 +40,7 @@ def expand(paths: Iterable[str], say: Callable[[str], None] = print) -> list[str
 def _in_folder(folder: Path, say: Callable[[str], None]) -> list[str]:
     known: list[tuple[int, str, str]] = []
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _SUFFIXES:
+        if path.suffix.lower() in SUFFIXES:
             try:
                 one = _probe(str(path))
             except VidstegaError as error:
@@ -50,12 +51,8 @@ def _in_folder(folder: Path, say: Callable[[str], None]) -> list[str]:
         raise InputError(
             f"{folder} holds no video that can be read; give a folder with videos, or one of them"
         )
-    turns: Counter[str] = Counter()
-    ranked = []
-    for work, label, name in sorted(known):
-        turns[label] += 1
-        ranked.append((turns[label], work, name))
-    return [name for _, _, name in sorted(ranked)]
+    table = DataFrame(sorted(known), columns=["work", "label", "path"])
+    return list(table.path[table.groupby("label").cumcount().sort_values(kind="stable").index])
 
 
 @cache

@@ -15,13 +15,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from vidstega.lab.detect.rows import DetectionFile
-from vidstega.lab.plots.channels import survived
-from vidstega.lab.plots.crowds import memory_budget, users_carried, users_p95, visits, workers
+from vidstega.lab.plots.beside import memory_budget, survived, users_carried, users_p95, visits, workers
 from vidstega.lab.plots.detection import detection_error, detection_roc, packet_sizes
-from vidstega.lab.plots.memory import memory_length, memory_timelines
+from vidstega.lab.plots.matrix import (
+    heat_map,
+    memory_length,
+    memory_map,
+    memory_timelines,
+    speedup,
+    stages,
+    time_resolution,
+)
 from vidstega.lab.plots.pictures import difference, frame, packets
 from vidstega.lab.plots.style import style
-from vidstega.lab.plots.time import heat_map, memory_map, speedup, stages, time_resolution
 from vidstega.lab.results import Results
 from vidstega.lab.survival import SurvivalFile
 from vidstega.lab.users import UsersFile
@@ -36,20 +42,9 @@ __all__ = [
     "draw_survival",
     "draw_users",
     "frame",
-    "heat_map",
     "memory_budget",
-    "memory_length",
-    "memory_timelines",
-    "packet_sizes",
     "packets",
     "side_by_side",
-    "speedup",
-    "stages",
-    "style",
-    "survived",
-    "time_resolution",
-    "users_carried",
-    "users_p95",
     "visits",
     "workers",
     "write_figures",

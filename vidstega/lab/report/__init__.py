@@ -16,16 +16,16 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from vidstega.lab.detect.rows import DetectionFile, load_detection
-from vidstega.lab.report import details, summary
+from vidstega.lab.report import tables
 from vidstega.lab.results import Results, load
 from vidstega.lab.survival import SurvivalFile, load_survival
 from vidstega.lab.text import amount, bytes_, frames, per_hundred, plain
 from vidstega.lab.users import UsersFile, load_users
-from vidstega.lab.verdicts import OLD, make_case
+from vidstega.lab.verdicts import OLD, Case
 
 REPORT = "analysis_report.md"
 FIGURES = "figures"
-_PAGES = {REPORT: summary.context, "details.md": details.context}
+_PAGES = {REPORT: tables.summary, "details.md": tables.details}
 
 
 def write_report(folder: str | os.PathLike[str]) -> Path:
@@ -59,7 +59,7 @@ def render(
     templates = FileSystemLoader(Path(__file__).with_name("templates"))
     maker = Environment(loader=templates, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     maker.filters.update(plain=plain, amount=amount, bytes=bytes_, frames=frames, per_hundred=per_hundred)
-    case = make_case(results, users)
+    case = Case(results, users)
     maker.globals.update(case=case, e=results.experiment, data=users, figures=figures or [], OLD=OLD)
     maker.globals.update(survival=None if results.own else survival)
     maker.globals.update(detection=None if results.own else detection)

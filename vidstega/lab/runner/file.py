@@ -5,109 +5,73 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from vidstega.errors import InputError
 from vidstega.lab import stamp
-from vidstega.lab.matrix import Matrix
-from vidstega.lab.schema import (
-    RESULTS,
-    SCHEMA,
-    Codec,
-    Cover,
-    Experiment,
-    Memory,
-    Planned,
-    Row,
-    Skipped,
-    read_experiment,
-)
+from vidstega.lab.schema import RESULTS, Experiment, Row, Skipped, read_experiment
 
 _SAME = ("config_digest", "machine", "versions", "code")
+_KEPT = ("created", "rows", "skipped", "covers", "control_codec")
 
 
-@dataclass
 class ResultsFile:
-    """What was measured so far. It is written anew after each run and appears whole, so it is never torn."""
+    """What was measured so far. It is written anew after each run and appears whole, so it is never torn.
 
-    path: Path
-    head: dict[str, Any]
-    rows: list[Row] = field(default_factory=list)
-    skipped: list[Skipped] = field(default_factory=list)
-    covers: dict[str, Cover] = field(default_factory=dict)
-    codec: Codec | None = None
+    What is in the folder is gone on with if it was measured as `fresh` is, and moved aside if not.
+    """
 
-    @classmethod
-    def open(cls, folder: Path, head: dict[str, Any], say: Callable[[str], None]) -> ResultsFile:
-        """Go on with what is there if it was measured alike; move it aside if not."""
-        path = folder / RESULTS
-        if not path.exists():
-            return cls(path, head)
+    def __init__(self, folder: Path, fresh: Experiment, say: Callable[[str], None]) -> None:
+        self.path, self.experiment = folder / RESULTS, fresh
+        if not self.path.exists():
+            return
         try:
-            old = read_experiment(path)
-            if any(getattr(old, name) != head[name] for name in _SAME):
-                raise InputError(f"{path} is of another matrix, machine or code")
+            old = read_experiment(self.path)
+            if any(getattr(old, name) != getattr(fresh, name) for name in _SAME):
+                raise InputError(f"{self.path} is of another matrix, machine or code")
+            self.experiment = fresh.model_copy(update={name: getattr(old, name) for name in _KEPT})
         except InputError as error:
-            say(f"{error}; it is kept as {_move_aside(path).name}")
-            return cls(path, head)
-        head["created"] = old.created
-        return cls(path, head, list(old.rows), list(old.skipped), dict(old.covers), old.control_codec)
+            say(f"{error}; it is kept as {_move_aside(self.path).name}")
 
     @property
     def done(self) -> set[tuple[str, str, int]]:
         """Cell, arm and repeat of each run that has a row."""
-        return {(row.cell, row.arm, row.repeat) for row in self.rows}
+        return {(row.cell, row.arm, row.repeat) for row in self.experiment.rows}
 
     def add(self, row: Row) -> None:
         """A run that is done or failed."""
-        self.rows.append(row)
-        self._forget(row.cell, row.arm)
-        self.save()
+        self.save(rows=(*self.experiment.rows, row), skipped=self._skipped_but(row))
 
     def skip(self, entry: Skipped) -> None:
         """An arm that was left out."""
-        self._forget(entry.cell, entry.arm)
-        self.skipped.append(entry)
-        self.save()
+        self.save(skipped=(*self._skipped_but(entry), entry))
 
-    def _forget(self, cell: str, arm: str) -> None:
-        self.skipped = [one for one in self.skipped if (one.cell, one.arm) != (cell, arm)]
+    def _skipped_but(self, other: Row | Skipped) -> tuple[Skipped, ...]:
+        key = (other.cell, other.arm)
+        return tuple(one for one in self.experiment.skipped if (one.cell, one.arm) != key)
 
-    def experiment(self) -> Experiment:
-        """All of it, as the file says."""
-        skipped = {(one.cell, one.arm) for one in self.skipped}
-        wanted = {
-            (cell.id, arm, repeat)
-            for cell in self.head["cells"]
-            for arm in cell.arms
-            for repeat in range(cell.repeats)
-            if (cell.id, arm) not in skipped
-        }
-        return Experiment.model_validate(
-            {
-                **self.head,
-                "schema": SCHEMA,
-                "updated": stamp.now(),
-                "complete": wanted <= self.done,
-                "control_codec": self.codec,
-                "covers": self.covers,
-                "skipped": tuple(self.skipped),
-                "rows": tuple(self.rows),
-            }
-        )
-
-    def save(self) -> None:
-        """Write it beside, and put it in place in one step."""
+    def save(self, **changes: Any) -> None:
+        """Change some fields, write all of it beside, and put it in place in one step."""
+        self.experiment = self.experiment.model_copy(update=changes | {"updated": stamp.now()})
+        self.experiment = self.experiment.model_copy(update={"complete": self._is_complete()})
         draft = self.path.with_name(f".{self.path.name}")
         with draft.open("w", encoding="utf-8") as out:
-            out.write(self.experiment().model_dump_json(by_alias=True, indent=1))
+            out.write(self.experiment.model_dump_json(by_alias=True, indent=1))
             out.flush()
             os.fsync(out.fileno())
         draft.replace(self.path)
+
+    def _is_complete(self) -> bool:
+        left_out, done = {(one.cell, one.arm) for one in self.experiment.skipped}, self.done
+        return all(
+            (cell.id, arm) in left_out or (cell.id, arm, repeat) in done
+            for cell in self.experiment.cells
+            for arm in cell.arms
+            for repeat in range(cell.repeats)
+        )
 
 
 def make_row(values: dict[str, Any]) -> Row:
@@ -123,21 +87,6 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, float):
         return float(f"{value:.6g}") if math.isfinite(value) else None
     return value
-
-
-def new_head(matrix: Matrix, cells: Sequence[Planned], memory: Memory) -> dict[str, Any]:
-    """All of the file but what is measured."""
-    who = stamp.stamp()
-    return {
-        **{name: getattr(who, name) for name in type(who).model_fields},
-        "name": matrix.name,
-        "created": stamp.now(),
-        "config": matrix,
-        "config_digest": matrix.digest,
-        "n_workers": matrix.n_workers,
-        "memory": memory,
-        "cells": tuple(cells),
-    }
 
 
 def _move_aside(path: Path) -> Path:

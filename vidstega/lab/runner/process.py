@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -42,26 +41,6 @@ _SETTLE_S = 0.05
 
 class ArmError(VidstegaError):
     """An arm failed, was killed or took too long; the message is what it said itself."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One job of a process, as seen from outside. Memory in MiB, over the whole tree.
-
-    ``peak_mib`` is the larger of ``sampled_mib``, the highest sample, and ``high_water_mib``, the import
-    baseline and what the high-water mark of the process itself (not its children) rose by; None if unknown.
-    """
-
-    cpu_s: float
-    before_mib: float
-    after_mib: float
-    peak_mib: float
-    sampled_mib: float
-    high_water_mib: float | None
-    samples: int
-    interval_s: float
-    timeline_s: tuple[float, ...]
-    timeline_mib: tuple[float, ...]
 
 
 _METRIC = "pss" if sys.platform == "linux" else "uss"
@@ -152,8 +131,8 @@ class Worker:
             with suppress(OSError):
                 pipe.close()
 
-    def run(self, job: Mapping[str, Any], *, timeout_s: float) -> tuple[dict[str, Any], Measured]:
-        """Do one job and measure it.
+    def run(self, job: Mapping[str, Any], *, timeout_s: float) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Do one job and measure it: the reply, and CPU time and memory by their names in a row.
 
         Raises
         ------
@@ -164,33 +143,22 @@ class Worker:
         time.sleep(_SETTLE_S)
         before, cpu = tree_mib(pid) or 0.0, tree_cpu_s(pid)
         resident = _reset_high_water(pid)
-        started = time.perf_counter()
         self._send(job)
-        line, times, sizes = self._sample_until_reply(started, timeout_s)
-        wall, cpu = time.perf_counter() - started, tree_cpu_s(pid) - cpu
-        after, highest = tree_mib(pid) or 0.0, _status_mib(pid, "VmHWM")
+        line, times, sizes = self._sample_until_reply(timeout_s)
+        cpu, after, highest = tree_cpu_s(pid) - cpu, tree_mib(pid) or 0.0, _status_mib(pid, "VmHWM")
         high_water = None if highest is None or resident is None else before + highest - resident
-        sampled, (short_s, short_mib) = max([before, after, *sizes]), _thin(times, sizes)
-        return self._reply(line), Measured(
-            cpu_s=cpu,
-            before_mib=before,
-            after_mib=after,
-            peak_mib=max(sampled, high_water or 0.0),
-            sampled_mib=sampled,
-            high_water_mib=high_water,
-            samples=len(times),
-            interval_s=wall / max(1, len(times)),
-            timeline_s=short_s,
-            timeline_mib=short_mib,
-        )
-
-    def ask(self, job: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-        """Do one job without measuring it."""
-        self._send(job)
-        try:
-            return self._reply(self._lines.get(timeout=timeout_s))
-        except queue.Empty:
-            raise ArmError(f"took longer than {timeout_s:.0f} s and was stopped") from None
+        sampled = max([before, after, *sizes])
+        peak = max(sampled, high_water or 0.0)
+        return self._reply(line), {
+            "cpu_s": cpu,
+            "memory_before_mb": before,
+            "memory_after_mb": after,
+            "memory_peak_mb": peak,
+            "memory_increase_mb": peak - before,
+            "memory_sampled_mb": sampled,
+            "memory_high_water_mb": high_water,
+            "timeline": _thin(times, sizes),
+        }
 
     def _send(self, job: Mapping[str, Any]) -> None:
         try:
@@ -199,10 +167,10 @@ class Worker:
         except OSError:
             raise self._death() from None
 
-    def _sample_until_reply(self, started: float, timeout_s: float) -> tuple[bytes, list[float], list[float]]:
+    def _sample_until_reply(self, timeout_s: float) -> tuple[bytes, list[float], list[float]]:
         times: list[float] = []
         sizes: list[float] = []
-        pause = self._interval_s
+        started, pause = time.perf_counter(), self._interval_s
         while True:
             try:
                 return self._lines.get(timeout=pause), times, sizes
@@ -251,9 +219,9 @@ def _status_mib(pid: int, name: str) -> float | None:
     return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f"{name}:")), None)
 
 
-def _thin(times: Sequence[float], sizes: Sequence[float]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _thin(times: Sequence[float], sizes: Sequence[float]) -> dict[str, list[float]]:
     """At most `TIMELINE_POINTS` points; each stands for a stretch and is its highest."""
     step = -(-len(times) // TIMELINE_POINTS) or 1
     stretches = (range(at, min(at + step, len(times))) for at in range(0, len(times), step))
     kept = [max(stretch, key=sizes.__getitem__) for stretch in stretches]
-    return tuple(round(times[k], 3) for k in kept), tuple(round(sizes[k], 1) for k in kept)
+    return {"t_s": [round(times[k], 3) for k in kept], "mib": [round(sizes[k], 1) for k in kept]}

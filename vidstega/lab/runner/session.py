@@ -22,11 +22,12 @@ from vidstega.errors import CapacityError, ParameterError, UnsupportedError
 from vidstega.lab import stamp
 from vidstega.lab.arms import ARMS
 from vidstega.lab.arms.base import MIB, Job, MissingError
+from vidstega.lab.arms.codec import Codec
 from vidstega.lab.covers import files as covers
 from vidstega.lab.matrix import Cell, Matrix, parse_payload
-from vidstega.lab.runner.file import ResultsFile, make_row, new_head
-from vidstega.lab.runner.process import ArmError, Measured, Worker, memory_note
-from vidstega.lab.schema import STAGES, Codec, Cover, Experiment, Planned, Skipped
+from vidstega.lab.runner.file import ResultsFile, make_row
+from vidstega.lab.runner.process import ArmError, Worker, memory_note
+from vidstega.lab.schema import SCHEMA, STAGES, Cover, Experiment, Planned, Row, Skipped
 
 KEY = "the key of the stress lab"
 _MODULE = "vidstega.lab.arms"
@@ -60,12 +61,29 @@ def run_matrix(
     runs = _select(cells, matrix, only)
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
-    planned = [_planned(cell, matrix) for cell in cells]
-    results = ResultsFile.open(folder, new_head(matrix, planned, memory_note(matrix.interval_ms)), say)
+    results = ResultsFile(folder, _begun(matrix, cells), say)
     with _scratch(folder) as scratch:
         session = _Session(matrix, folder, scratch, results, say)
         session.run([one for one in runs if one.key not in results.done], progress)
-    return results.experiment()
+    return results.experiment
+
+
+def _begun(matrix: Matrix, cells: Sequence[Cell]) -> Experiment:
+    """The whole file, with nothing measured."""
+    return Experiment(
+        **dict(stamp.stamp()),
+        schema=SCHEMA,
+        name=matrix.name,
+        created=stamp.now(),
+        updated=stamp.now(),
+        complete=False,
+        config=matrix,
+        config_digest=matrix.digest,
+        n_workers=matrix.n_workers,
+        memory=memory_note(matrix.interval_ms),
+        cells=tuple(_planned(cell, matrix) for cell in cells),
+        covers={},
+    )
 
 
 @dataclass(frozen=True)
@@ -81,18 +99,8 @@ class _Run:
         return self.cell.id, self.arm, self.repeat
 
     @property
-    def is_control(self) -> bool:
-        return ARMS[self.arm].kind == "control"
-
-    @property
-    def is_limit(self) -> bool:
-        return ARMS[self.arm].kind == "limit"
-
-    @property
-    def work(self) -> int:
-        """Samples, by which the bar guesses what is left."""
-        width, height = covers.size(self.cell)
-        return width * height * self.cell.frames
+    def kind(self) -> str:
+        return ARMS[self.arm].kind
 
     def __str__(self) -> str:
         return f"{self.cell.id} {self.arm}" + (f" #{self.repeat + 1}" if self.cell.repeats > 1 else "")
@@ -143,26 +151,24 @@ class _Session:
 
     def run(self, runs: Sequence[_Run], progress: bool | None) -> None:
         """All of them, with a bar that says what is running and what is left."""
-        if self.results.codec is None and any(one.is_control for one in runs):
+        if self.results.experiment.control_codec is None and any(one.kind == "control" for one in runs):
             try:
-                self.results.codec = find_codec()
+                self.results.save(control_codec=find_codec())
             except MissingError as error:
                 self.missing = str(error)
                 self.say(f"the arms current* are left out: {error}")
         self.began = time.monotonic()
-        quiet, work = None if progress is None else not progress, sum(one.work for one in runs)
-        with tqdm(total=work, unit="px", unit_scale=True, disable=quiet) as bar:
-            for one in runs:
-                bar.set_description(str(one))
-                self._one(one)
-                bar.update(one.work)
+        bar = tqdm(runs, unit="run", disable=None if progress is None else not progress)
+        for one in bar:
+            bar.set_description(str(one))
+            self._one(one)
         self.results.save()
 
     def _one(self, run: _Run) -> None:
         limit = self.matrix.limit_s
         if limit and time.monotonic() - self.began > limit:
             return self._skip(run, "time", f"not begun within {limit} s; the same command goes on")
-        if self.missing and run.is_control:
+        if self.missing and run.kind == "control":
             return self._skip(run, "opencv", self.missing)
         cover = self._cover(run.cell)
         job = self._job(run, cover)
@@ -200,26 +206,27 @@ class _Session:
 
     def _cover(self, cell: Cell) -> Cover:
         """The cell's cover, made if it is a synthetic one that is not there yet."""
-        known, name = self.results.covers, covers.name(cell, self.matrix)
         path = covers.provide(cell, self.matrix, self.folder / "covers")
-        if name not in known or known[name].path != str(path):
-            known[name] = covers.describe(path, None if cell.cover else covers.recipe(self.matrix))
-        return known[name]
+        known = self.results.experiment.covers
+        if path.name not in known or known[path.name].path != str(path):
+            told = covers.describe(path, None if cell.cover else covers.recipe(self.matrix))
+            self.results.save(covers=known | {path.name: told})
+        return self.results.experiment.covers[path.name]
 
     def _job(self, run: _Run, cover: Cover) -> Job:
         """What the arm is told; the payload is the same for all arms of a cell."""
-        codec, path, data = self.results.codec, self.scratch / "payload.bin", b""
-        if not run.is_limit:
+        codec, path, data = self.results.experiment.control_codec, self.scratch / "payload.bin", b""
+        if run.kind != "limit":
             size = parse_payload(run.cell.payload)
             if size is None:
                 size = vidstega.capacity(cover.path, method="lsb").payload_bytes
             data = np.random.default_rng([size, self.matrix.seed]).bytes(size)
             path.write_bytes(data)
-        suffix = codec.suffix if codec and run.is_control else Path(cover.path).suffix
+        suffix = codec.suffix if codec and run.kind == "control" else Path(cover.path).suffix
         return Job(
             cover=cover.path,
             stego=str(self.scratch / f"stego{suffix}"),
-            payload=None if run.is_limit else str(path),
+            payload=None if run.kind == "limit" else str(path),
             sha256=hashlib.sha256(data).hexdigest(),
             key=KEY,
             fourcc=codec.fourcc if codec else "",
@@ -238,21 +245,21 @@ class _Session:
         with Worker(_MODULE, [run.arm], interval_s=interval) as worker:
             did, cost = worker.run({"do": "hide", "job": told}, timeout_s=timeout)
         with Worker(_MODULE, [run.arm], interval_s=interval) as reader:
-            read, read_cost = reader.run({"do": "read", "job": told}, timeout_s=timeout)
-            seen: dict[str, Any] = {}
-            if not run.is_limit and run.repeat == 0:
+            seen, _ = reader.run({"do": "read", "job": told}, timeout_s=timeout)
+            if run.kind != "limit" and run.repeat == 0:
                 ask = {"do": "quality", "job": told, "frames_used": did["frames_used"]}
-                seen = reader.ask(ask, timeout_s=timeout)
+                seen |= reader.run(ask, timeout_s=timeout)[0]
         if did["frames"] != cover.frames:
             raise ArmError(f"FrameCount: {did['frames']} frames were written for {cover.frames}")
-        return {"success": True, **_figures(did, cost), **_readback(read, read_cost), **seen}
+        return {"success": True, **_figures(did), **cost, **seen}
 
 
 def find_codec() -> Codec:
     """The codec of the control arms, by trial in a fresh process; MissingError without OpenCV."""
     try:
         with Worker(_MODULE, ["current"]) as worker:
-            return Codec.model_validate_json(json.dumps(worker.ask({"do": "codec"}, timeout_s=120)))
+            found, _ = worker.run({"do": "codec"}, timeout_s=120)
+        return Codec.model_validate_json(json.dumps(found))
     except ArmError as error:
         kind, _, text = str(error).partition(": ")
         raise (MissingError(text) if kind == "MissingError" else error) from None
@@ -294,39 +301,15 @@ def _identity(run: _Run, cover: Cover, job: Job) -> dict[str, Any]:
     }
 
 
-def _figures(did: dict[str, Any], cost: Measured) -> dict[str, Any]:
-    """What the arm itself said, and what was seen of it from outside."""
+def _figures(did: dict[str, Any]) -> dict[str, Any]:
+    """What the arm itself said, and the times that have names of their own in the study's file."""
     stages = {stage: did["stages"].get(stage, 0.0) for stage in STAGES}
-    same = ("frames_used", "frames_coded", "mode", "reason", "bytes_out", "capacity_bytes", "alpha")
     return {
-        "total_time": did["wall_s"],
+        **{name: value for name, value in did.items() if name in Row.model_fields},
         "encrypt_time": stages["seal"],
         "read_time": stages["decode"],
         "embed_time": stages["embed"],
         "write_time": stages["encode"] + stages["mux"],
-        "encrypted_size": did["sealed_bytes"],
-        "bits_embedded": 8 * did["sealed_bytes"],
+        "bits_embedded": 8 * did["encrypted_size"],
         "stages": stages,
-        **{name: did[name] for name in same},
-        "memory_before_mb": cost.before_mib,
-        "memory_after_mb": cost.after_mib,
-        "memory_peak_mb": cost.peak_mib,
-        "memory_increase_mb": cost.peak_mib - cost.before_mib,
-        "memory_sampled_mb": cost.sampled_mib,
-        "memory_high_water_mb": cost.high_water_mib,
-        "memory_samples": cost.samples,
-        "memory_interval_s": cost.interval_s,
-        "timeline": {"t_s": cost.timeline_s, "mib": cost.timeline_mib},
-        "cpu_s": cost.cpu_s,
-    }
-
-
-def _readback(read: dict[str, Any], cost: Measured) -> dict[str, Any]:
-    """What the fresh reader said, and what it took."""
-    return {
-        "compared": read["compared"],
-        "readback_s": read["wall_s"],
-        "readback_cpu_s": cost.cpu_s,
-        "readback_peak_mb": cost.peak_mib,
-        "readback_increase_mb": cost.peak_mib - cost.before_mib,
     }

@@ -5,8 +5,19 @@ once. Everything is bounded: users, rounds and seconds of a level. ``experiments
 `records` holds what was measured, with the capacity model.
 """
 
-from vidstega.lab.users.clients import Load, Visit, crowd, read_back, secret
-from vidstega.lab.users.levels import carried, climb, ended, level, processes, summary
+from vidstega.lab.users.crowds import (
+    Load,
+    Visit,
+    carried,
+    climb,
+    crowd,
+    ended,
+    level,
+    processes,
+    read_back,
+    secret,
+    summary,
+)
 from vidstega.lab.users.records import LIMIT_S, USERS, Cost, Level, UsersFile, load_users, need
 from vidstega.lab.users.server import NO_RATES, PeakMemory, Server, Watch, serving
 

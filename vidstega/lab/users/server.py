@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import psutil
+from vidstega.lab.runner.process import tree_mib
 
 NO_RATES = ("--rate-embed", "", "--rate-extract", "", "--rate-work", "", "--rate-address", "")
 
@@ -94,10 +94,10 @@ class Watch:
 
 
 class PeakMemory(Watch):
-    """Samples the memory of process trees: the sum of PSS in bytes, the server and its jobs alike."""
+    """Samples the memory of a process tree in bytes, the server and its jobs alike."""
 
-    def __init__(self, *pids: int) -> None:
-        super().__init__(lambda: sum(map(tree_bytes, pids)))
+    def __init__(self, pid: int) -> None:
+        super().__init__(lambda: tree_bytes(pid))
 
     @property
     def peak_bytes(self) -> int:
@@ -106,17 +106,5 @@ class PeakMemory(Watch):
 
 
 def tree_bytes(pid: int) -> int:
-    """Bytes a process and all below it take now; 0 if it is gone. Budgets need it quicker than `tree_mib`."""
-    try:
-        root = psutil.Process(pid)
-        return sum(map(_own_bytes, [root, *root.children(recursive=True)]))
-    except psutil.Error:
-        return 0
-
-
-def _own_bytes(process: psutil.Process) -> int:
-    try:
-        memory = process.memory_full_info()
-    except (psutil.Error, OSError):
-        return 0
-    return int(getattr(memory, "pss", memory.uss))
+    """Bytes a process and all below it take now; 0 if it is gone."""
+    return int((tree_mib(pid) or 0) * (1 << 20))

@@ -1,4 +1,4 @@
-"""Time: by stage, by resolution, with workers; and the whole matrix in colours."""
+"""A matrix: memory over time and length, time by stage, resolution and workers, and all in colours."""
 
 from __future__ import annotations
 
@@ -7,14 +7,28 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
+from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
 from vidstega.lab.arms import ARMS
-from vidstega.lab.plots.style import BELOW, BLUE, GREY, LIGHT, PURPLE, SKY, VERMILION, YELLOW
+from vidstega.lab.plots.style import (
+    BELOW,
+    BLUE,
+    GREY,
+    LIGHT,
+    PURPLE,
+    SKY,
+    VERMILION,
+    YELLOW,
+    label_ends,
+)
 from vidstega.lab.results import Results
 from vidstega.lab.schema import Planned
+from vidstega.lab.text import per_hundred
 
-BY_RESOLUTION = ("current", "whole", "splice")
+SHOWN = ("current", "whole", "splice")
+"""Arms that stand for the study's way and vidstega's two."""
+TIMELINES = ("current", "current+streaming", "whole", "splice")
 STAGE_COLORS = {
     "probe, plan, seal": YELLOW,
     "decode": SKY,
@@ -23,6 +37,48 @@ STAGE_COLORS = {
     "mux": PURPLE,
     "digest, verify": LIGHT,
 }
+
+
+def memory_timelines(results: Results, ax: Axes) -> Axes:
+    """Memory of the process tree over time at the centre, one line an arm, and its peak dotted."""
+    rows = [row for arm in TIMELINES for row in results.good(results.centre.id, arm)[:1]]
+    if not rows:
+        return ax
+    for row in rows:
+        assert row.timeline is not None and row.memory_peak_mb is not None
+        look = ARMS[row.arm].look
+        t = [0.0, *row.timeline.t_s, row.total_time or 0.0]
+        mib = [row.memory_before_mb or 0.0, *row.timeline.mib, row.memory_after_mb or 0.0]
+        label = f"{row.arm}, peak {row.memory_peak_mb:,.0f} MiB"
+        ax.plot(t, mib, label=label, markevery=[-1], **look)
+        ax.axhline(row.memory_peak_mb, color=look["color"], linewidth=0.8, linestyle=":")
+    ax.set(xlabel="wall time (s)", ylabel="memory of the process tree (MiB)")
+    ax.set(xlim=(0, None), ylim=(0, None))
+    ax.set_title(f"Memory over time, {results.centre.id} (dotted: the peak, which samples may miss)")
+    ax.legend(ncols=2, **BELOW)
+    return ax
+
+
+def memory_length(results: Results, ax: Axes) -> Axes:
+    """Peak memory against frames, with the fitted line of each arm and its slope at the end."""
+    cell, good, ends = results.centre, results.frame[results.frame.success], []
+    alike = good[(good.resolution == cell.resolution) & (good.payload == cell.payload)]
+    for arm in SHOWN:
+        key, look = (cell.resolution, cell.payload, arm), ARMS[arm].look
+        if key in results.slopes.index:
+            line, dots = results.slopes.loc[key], alike[alike.arm == arm]
+            ax.plot(dots.frame_count, dots.memory_peak_mb, **{**look, "linestyle": ""})
+            x = [line.shortest, line.longest]
+            y = [line.base + line.slope * at for at in x]
+            ax.plot(x, y, **look)
+            text = f"{arm}\n{per_hundred(line.slope)} MiB\nper 100 frames"
+            ends.append((x[1], y[1], text, look["color"]))
+    ax.set(xlabel="video length (frames)", ylabel="peak memory (MiB)")
+    ax.set(xlim=(0, None), ylim=(0, None))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_title(f"Memory against length, {cell.resolution}, {cell.payload}")
+    label_ends(ax, ends, gap=0.22)
+    return ax
 
 
 def stages(
@@ -62,9 +118,9 @@ def _alike(results: Results) -> str:
     return middle.payload if results.own else f"{middle.frames} frames, {middle.payload}"
 
 
-def time_resolution(results: Results, ax: Axes, arms: Sequence[str] = BY_RESOLUTION) -> Axes:
+def time_resolution(results: Results, ax: Axes) -> Axes:
     """Wall time of some arms by resolution, as stacked bars of stages."""
-    return stages(results, ax, results.along("resolution"), arms)
+    return stages(results, ax, results.along("resolution"), SHOWN)
 
 
 def speedup(results: Results, ax: Axes) -> Axes:

@@ -1,4 +1,4 @@
-"""Many users: how many are carried, how long they wait, what the server takes meanwhile."""
+"""What is measured beside the matrix: many users at once, what the server takes meanwhile, channels."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pandas import DataFrame
 
 from vidstega.lab.arms import ARMS
 from vidstega.lab.plots.style import BLUE, GREEN, GREY, ORANGE, VERMILION
+from vidstega.lab.survival import SurvivalFile
 from vidstega.lab.users import UsersFile, Visit, Watch
 
 _NAMES = {"splice": "vidstega", "current": "present way"}
@@ -34,18 +35,18 @@ def users_carried(users: UsersFile, ax: Axes) -> Axes:
     return ax
 
 
-def users_p95(users: UsersFile, ax: Axes, arm: str = "splice") -> Axes:
+def users_p95(users: UsersFile, ax: Axes) -> Axes:
     """The 95th percentile of the time to a result against simultaneous users, a line a resolution."""
-    places = dict.fromkeys(one.resolution for one in users.carried if one.arm == arm)
+    places = dict.fromkeys(one.resolution for one in users.carried if one.arm == "splice")
     for shade, place in zip(_SHADES, places, strict=False):
-        rows = [(one.users, one.p95_s) for one in users.of(arm, place) if one.p95_s is not None]
+        rows = [(one.users, one.p95_s) for one in users.of("splice", place) if one.p95_s is not None]
         if rows:
             ax.plot(*zip(*rows, strict=True), color=shade, marker="o", markersize=5, label=place)
     ax.axhline(users.limit_s, color=VERMILION, linewidth=1, linestyle="--")
     ax.set_xscale("log", base=2)
     ax.xaxis.set_major_formatter("{x:g}")
     ax.set(xlabel="users at once (number)", ylabel="95 % have a result within (s)")
-    ax.set_title(f"Time to a result, {_NAMES.get(arm, arm)}")
+    ax.set_title("Time to a result, vidstega")
     ax.legend(loc="center left")
     return ax
 
@@ -84,4 +85,21 @@ def workers(watch: Watch, ax: Axes, spans: Mapping[str, tuple[float, float]]) ->
     ax.set_ylim(-0.1, max(watch.values, default=1) + 0.6)
     ax.set(xlabel="time (s)", ylabel="workers (number)", title="Workers of the cluster")
     ax.legend(loc="upper right")
+    return ax
+
+
+def survived(data: SurvivalFile, ax: Axes) -> Axes:
+    """A row a way and size of message, a column a channel: how many of the keys gave the message back."""
+    frame = data.frame.assign(label=lambda row: row.way + ", " + row.payload_bytes.astype(str) + " B")
+    rows, columns = (list(dict.fromkeys(frame[name])) for name in ("label", "channel"))
+    share = (frame.exact / frame.tried.clip(lower=1)).to_numpy(float).reshape(len(rows), len(columns))
+    ax.imshow(share, cmap="RdYlBu", vmin=-0.3, vmax=1.3, aspect="auto")
+    for place, (exact, tried) in enumerate(zip(frame.exact, frame.tried, strict=True)):
+        y, x = divmod(place, len(columns))
+        told = "refused" if not tried else f"{exact}/{tried}" if tried > 1 else ("lost", "exact")[exact]
+        ax.text(x, y, told, ha="center", va="center", fontsize=9)
+    ax.set_xticks(range(len(columns)), columns, rotation=45, ha="right")
+    ax.set_yticks(range(len(rows)), rows)
+    ax.set_title(f"Messages that came back, {data.cover}")
+    ax.grid(visible=False)
     return ax
