@@ -43,11 +43,9 @@ def packets_at(scan: Scan, ordinals: NDArray[np.int64]) -> Iterator[tuple[int, b
     if not len(ordinals):
         return
     found = _by_position if "mp4" in scan.format.split(",") else _by_demuxing
-    extra = scan.sets.extra or scan.hevc.extra
-    length_size = extra.length_size if extra else 0
     for ordinal, data in found(scan, ordinals.tolist()):
         told = int(scan.packets["digest"][ordinal])
-        if told and told != essence_digest(data, scan.codec, length_size):
+        if told and told != essence_digest(data, scan.codec, scan.sets.length_size):
             raise InputError(f"{scan.path}: packet {ordinal} is not what it was; did another program write?")
         yield ordinal, data
 

@@ -14,7 +14,7 @@ from vidstega import h264, hevc
 from vidstega.carriers.signs.cost import MAY_ROUGHEN
 from vidstega.errors import InputError, UnsupportedError
 from vidstega.h264 import slices as h264_slices
-from vidstega.media.source import InBand, Scan
+from vidstega.media.source import Scan
 from vidstega.residual import Blocks, Picture, Signs
 
 Places = tuple[tuple[int, int], ...]
@@ -50,10 +50,6 @@ class Codec(ABC):
     """Of signs turned, those that roughen edges less those that smooth them; see `cost.steepness_for`."""
 
     @abstractmethod
-    def in_band(self, scan: Scan) -> InBand[Any]:
-        """The parameter sets that were seen."""
-
-    @abstractmethod
     def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> Any:
         """Read them; of two with one id the later holds. InputError if one makes no sense."""
 
@@ -85,11 +81,6 @@ class Codec(ABC):
     def is_other(self, nal: bytes) -> bool:
         """Whether a unit is no slice, but one that containers leave alone."""
 
-    def length_size(self, scan: Scan) -> int:
-        """Bytes of length in front of a NAL unit, 0 for start codes."""
-        extra = self.in_band(scan).extra
-        return extra.length_size if extra else 0
-
     def sets(self, scan: Scan) -> Any:
         """The parameter sets of a video, which are the same from its first picture to its last.
 
@@ -99,7 +90,7 @@ class Codec(ABC):
             If they are not.
         """
         if "sets" not in scan.memo:
-            seen = self.in_band(scan)
+            seen = scan.sets
             sets = self.parse(seen.sps, seen.pps)
             if self.parse(seen.sps[::-1], seen.pps[::-1]) != sets:
                 raise UnsupportedError("its parameter sets change in mid-stream")
@@ -108,7 +99,7 @@ class Codec(ABC):
 
     def obstacle(self, scan: Scan) -> str | None:
         """Why no picture under the video's parameter sets carries."""
-        seen = self.in_band(scan)
+        seen = scan.sets
         if seen.extra is None:
             return "it has no parameter sets"
         try:
@@ -124,9 +115,6 @@ class _H264(Codec):
     kernels = ("vidstega.h264.cabac", "vidstega.h264.cavlc")
     tells_all = False
     may_roughen = MAY_ROUGHEN
-
-    def in_band(self, scan: Scan) -> InBand[Any]:
-        return scan.sets
 
     def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> h264_slices.Sets:
         return h264_slices.Sets.parse(sps, pps)
@@ -169,9 +157,6 @@ class _HEVC(Codec):
     kernels = ("vidstega.hevc.cabac",)
     tells_all = True
     may_roughen = 0.1
-
-    def in_band(self, scan: Scan) -> InBand[Any]:
-        return scan.hevc
 
     def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> hevc.Sets:
         return hevc.Sets.parse(sps, pps)

@@ -160,7 +160,7 @@ def _compare_signs(cover: Scan, stego: Scan, used: int) -> None:
 def _others(scan: Scan, walked: Walked) -> list[bytes]:
     """NAL units beside the slices that containers leave alone."""
     codec = codec_of(scan)
-    units = essence(walked.packet, scan.codec, codec.length_size(scan))
+    units = essence(walked.packet, scan.codec, scan.sets.length_size)
     return [nal for nal in units if codec.is_other(nal)]
 
 
