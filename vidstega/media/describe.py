@@ -18,10 +18,9 @@ from av.video.frame import VideoFrame
 from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
 from vidstega.media.decode import DecodeError, decode_span
-from vidstega.media.light import Light, light_of
+from vidstega.media.light import Light, light_of, names
 from vidstega.media.likeness import as_entry, as_track
 from vidstega.media.open import codec_name, is_cover_art, reading
-from vidstega.media.side import names, side_data
 from vidstega.media.source import Scan
 
 Traits = dict[str, Any]
@@ -173,7 +172,7 @@ def first_frame(scan: Scan) -> Iterator[VideoFrame]:
 
 def light(scan: Scan) -> Light:
     """How the pictures were graded."""
-    return next((light_of(side_data(frame)) for frame in first_frame(scan)), Light())
+    return next((light_of(frame) for frame in first_frame(scan)), Light())
 
 
 def accompanies(scan: Scan) -> set[str]:

@@ -64,7 +64,8 @@ def as_entry(stream: Any) -> ebml.Elements:
         header = _header("matroska", lambda output: add_copy(output, stream))
     except (av.error.FFmpegError, ValueError):
         return []
-    return next(iter(ebml.parse_tracks(header)), [])
+    tracks = ebml.tracks_in(BytesIO(header))
+    return tracks.entries[0] if tracks and tracks.entries else []
 
 
 def _header(muxer: str, add: Callable[[OutputContainer], Any]) -> bytes:

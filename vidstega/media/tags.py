@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 from av.container import InputContainer
 
 from vidstega.errors import UnsupportedError
+from vidstega.media import boxes
 
 _ENCRYPTED = ("encv", "enca", "encs", "enct", "encm", "drmi", "drms")
 """Sample entries of ISO/IEC 14496-12 8.12 and 23001-7, and of a shop's older way."""
-_PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
-_MOST_BOXES = 100_000
 _TS_PACKET, _TS_SYNC, _TS_NULL, _TS_SCRAMBLED = 188, b"G", 0x1FFF, 0x40
 _TS_LOOK = 1000  # packets
 
@@ -69,39 +66,12 @@ def _is_scrambled(file: BinaryIO, step: int) -> bool:
 
 def track_tags(path: Path) -> dict[int, str]:
     """The codec tag of every track of an MP4 or MOV by track id: its first sample entry's four characters."""
-    tags: dict[int, str] = {}
-    track = 0
-    with path.open("rb") as file:
-        for kind, body in islice(_boxes(file, 0, path.stat().st_size), _MOST_BOXES):
-            file.seek(body)
-            if kind == b"tkhd":
-                version = file.read(1)
-                file.seek(body + (20 if version == b"\1" else 12))
-                track = int.from_bytes(file.read(4), "big")
-            elif kind == b"stsd":
-                tags.setdefault(track, _readable(file.read(16)[12:]))
-    return tags
+    movie = boxes.read_movie(path)
+    tracks = [] if movie is None else boxes.tracks(movie)
+    firsts = {boxes.track_id(track): boxes.sample_entries(track)[:1] for track in tracks}
+    return {track: _readable(entry.kind) for track, first in firsts.items() for entry in first}
 
 
 def _readable(tag: bytes) -> str:
     text = tag.decode("latin-1")
     return text.strip() if text.isascii() and text.isprintable() else f"0x{tag.hex()}"
-
-
-def _boxes(file: BinaryIO, start: int, stop: int, depth: int = 0) -> Iterator[tuple[bytes, int]]:
-    """Boxes of a file in order up to the end of its moov, and those within: kind, where the body starts."""
-    while start + 8 <= stop:
-        file.seek(start)
-        head = file.read(16)
-        size, kind, body = int.from_bytes(head[:4], "big"), head[4:8], start + 8
-        if size == 1:
-            size, body = int.from_bytes(head[8:], "big"), start + 16
-        end = stop if size == 0 else start + size
-        if end < body or end > stop:
-            return
-        yield kind, body
-        if depth < len(_PARENTS) and kind == _PARENTS[depth]:
-            yield from _boxes(file, body, end, depth + 1)
-        if kind == _PARENTS[0]:
-            return
-        start = end
