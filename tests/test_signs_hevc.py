@@ -216,7 +216,7 @@ def test_parameter_sets_that_change_are_refused(tmp_path: Path) -> None:
     other = scan_file(encode(tmp_path / "other.mkv", f"{RICH}:signhide=0", frames=4)).sets
     assert sets.pps != other.pps
     scan = scan_file(first)
-    object.__setattr__(scan, "hevc", type(sets)(sets.extra, sets.sps, (*sets.pps, *other.pps)))
+    object.__setattr__(scan, "sets", type(sets)(sets.extra, sets.sps, (*sets.pps, *other.pps)))
     assert InSigns().obstacle(scan) == "its parameter sets change in mid-stream"
 
 

@@ -72,7 +72,7 @@ def unsealed(spool: Path, found: Found) -> Iterator[seal.Unsealer | Opened]:
         yield Opened(found.payload)
         return
     with spool.open("rb") as file:
-        yield seal.unseal(file, found.keys, found.stream_bytes)
+        yield seal.Unsealer(file, found.keys, found.stream_bytes)
 
 
 def drained(spool: Path, found: Found) -> seal.Unsealer | Opened:

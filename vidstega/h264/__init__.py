@@ -26,8 +26,6 @@ from vidstega.h264.sets import (
     ParameterSets,
     parse_pps,
     parse_sps,
-    pps_id,
-    tells_fields_apart,
     write_pps,
 )
 
@@ -55,9 +53,7 @@ __all__ = [
     "parse_pps",
     "parse_sps",
     "places",
-    "pps_id",
     "recovers_at_once",
-    "tells_fields_apart",
     "unescape",
     "until_picture",
     "write_pps",

@@ -136,14 +136,12 @@ def _scaling_lists(bits: Bits, count: int) -> tuple[tuple[int, ...] | None, ...]
     return tuple(lists)
 
 
-def pps_id(nal: bytes) -> int:
-    """The id of a picture parameter set (7.3.2.2), NAL header included."""
-    return Bits(unescape(nal[:16])[1:]).ue()
-
-
 @dataclass(frozen=True)
 class PPS:
-    """A picture parameter set (7.3.2.2)."""
+    """A picture parameter set (7.3.2.2).
+
+    `tells_fields_apart` is whether slices say when each of their frame's two fields is shown.
+    """
 
     id: int
     sps_id: int
@@ -210,13 +208,6 @@ def parse_pps(nal: bytes, chroma_format_idc: int = 1) -> PPS:
         transform_8x8=bool(transform_8x8),
         scaling=scaling,
     )
-
-
-def tells_fields_apart(nal: bytes) -> bool:
-    """Whether slices under a picture parameter set say when each of their frame's two fields is shown."""
-    bits = Bits(unescape(nal[:16])[1:])
-    bits.ue(), bits.ue(), bits.u(1)  # both ids, entropy_coding_mode
-    return bool(bits.u(1))
 
 
 def write_pps(new_id: int, sps_id: int) -> bytes:

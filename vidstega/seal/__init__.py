@@ -47,7 +47,6 @@ from vidstega.seal.stream import (
     padding,
     seal,
     sealed_bytes,
-    unseal,
 )
 
 __all__ = [
@@ -68,5 +67,4 @@ __all__ = [
     "seal",
     "seal_header",
     "sealed_bytes",
-    "unseal",
 ]
