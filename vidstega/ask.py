@@ -132,10 +132,8 @@ def estimate_embedding(
     return replace(guess, memory_bytes=guess.memory_bytes + standing)
 
 
-def estimate_extraction(
-    scan: Scan, *, method: How = AUTO, n_jobs: int = 1, most_payload_bytes: int | None = None
-) -> Estimate:
-    """Predict what `extract` takes from a scanned video, whatever it carries.
+def estimate_extraction(scan: Scan, *, method: How = AUTO, most_payload_bytes: int | None = None) -> Estimate:
+    """Predict what `extract` takes of one worker from a scanned video, whatever it carries.
 
     Parameters
     ----------
@@ -145,7 +143,7 @@ def estimate_extraction(
     guesses, refusal = [], None
     for carrier in carriers.to_search(method):
         try:
-            guesses.append(carrier.estimate_reading(scan, n_jobs=n_jobs, most_bytes=most))
+            guesses.append(carrier.estimate_reading(scan, most_bytes=most))
         except (CapacityError, UnsupportedError) as error:
             refusal = error
     if refusal is not None and not guesses:

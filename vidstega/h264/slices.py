@@ -37,7 +37,6 @@ class Sets:
 class SliceHeader:
     """What of a slice header its data and its place depend on."""
 
-    nal_type: int
     nal_ref_idc: int
     first_mb: int
     kind: int  # SLICE_P, SLICE_B or SLICE_I
@@ -48,7 +47,6 @@ class SliceHeader:
     poc_lsb: int
     redundant: int  # redundant_pic_cnt
     refs: tuple[int, int]
-    direct_spatial: bool
     cabac_init_idc: int
     qp: int
     deblocking_off: bool
@@ -116,7 +114,7 @@ class _Reader:
         idr_pic_id = bits.ue() if self.type == NAL_IDR else -1
         poc_lsb = self._order()
         redundant = bits.ue() if pps.redundant_pictures else 0
-        direct_spatial = bool(kind == SLICE_B and bits.u(1))
+        bits.u(1 if kind == SLICE_B else 0)  # direct_spatial_mv_pred_flag
         refs = self._refs(kind)
         self._modifications(kind)
         if (pps.weighted and kind == SLICE_P) or (pps.weighted_bipred == 1 and kind == SLICE_B):
@@ -129,7 +127,6 @@ class _Reader:
         if init_idc > 2 or not 0 <= qp <= 51:
             raise InputError(_NONSENSE)
         return SliceHeader(
-            nal_type=self.type,
             nal_ref_idc=self.ref_idc,
             first_mb=first_mb,
             kind=kind,
@@ -140,7 +137,6 @@ class _Reader:
             poc_lsb=poc_lsb,
             redundant=redundant,
             refs=refs,
-            direct_spatial=direct_spatial,
             cabac_init_idc=init_idc,
             qp=qp,
             deblocking_off=deblocking_off,

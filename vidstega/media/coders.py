@@ -82,7 +82,6 @@ class RawPictures:
     in_band: tuple[bytes, ...] = ()
 
     def coder(self, source: Source, span: Span, packets: Packets) -> Coder:
-        """See `Recipe`."""
         return _RawCoder(self, span, packets)
 
 
@@ -99,7 +98,6 @@ class Encoding:
         return replace(self, lossless=self.lossless.graded(light), light=light)
 
     def coder(self, source: Source, span: Span, packets: Packets) -> Coder:
-        """See `Recipe`."""
         return _EncodedFrames(self, source, span, packets)
 
 

@@ -134,11 +134,11 @@ def decode_span(
         )
 
 
-def decode_all(source: Source, packets: Packets, threads: int = 1) -> Iterator[VideoFrame]:
+def decode_all(source: Source, packets: Packets) -> Iterator[VideoFrame]:
     """All frames that come out where decoding starts at the first packet; what is damaged is passed over."""
     with reading(source.path, skip_frame="all") as container:
         way = _Way(replace(source, as_decoded=True), 0, packets, int(packets["pts"].min()))
-        yield from _decode(container, way, threads)
+        yield from _decode(container, way, 1)
 
 
 def decode_strictly(
@@ -200,7 +200,7 @@ def _decoder(container: InputContainer, source: Source, threads: int) -> Any:
     context: Any = container.streams[source.index].codec_context
     context.thread_count = threads
     context.thread_type = "AUTO" if threads > 1 else "NONE"
-    context.reorder_depth = source.reorder
+    context.reorder_depth = source.look.reorder
     return context
 
 

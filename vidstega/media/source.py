@@ -97,19 +97,9 @@ class Source:
         return self.look.size
 
     @property
-    def depth(self) -> int:
-        """Bits per sample of luma."""
-        return self.look.depth
-
-    @property
     def pix_fmt(self) -> str:
         """FFmpeg's name of the pixel format."""
         return self.look.pix_fmt
-
-    @property
-    def reorder(self) -> int:
-        """How many frames the decoder holds back to bring them into order."""
-        return self.look.reorder
 
 
 @dataclass(frozen=True)
@@ -182,7 +172,7 @@ class Scan:
     @property
     def depth(self) -> int:
         """Bits per sample of luma."""
-        return self.source.depth
+        return self.source.look.depth
 
     @property
     def shown(self) -> NDArray[np.bool_]:

@@ -126,7 +126,7 @@ class Adder:
             copy.codec_context.extradata = recipe.extradata
         if known:  # and so not looked into
             describe(copy.codec_context, self._scan.source)
-            copy.codec_context.reorder_depth = self._scan.source.reorder
+            copy.codec_context.reorder_depth = self._scan.source.look.reorder
         return copy
 
     def other(self, stream: Any) -> Added | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Coroutine, Mapping
 from typing import Any, TypeVar
@@ -17,7 +16,7 @@ from vidstega.channels import CHANNELS
 from vidstega.errors import ParameterError
 from vidstega.service import uploads, worker
 from vidstega.service.jobs import Desk
-from vidstega.service.limits import Client, RateLimits, Unavailable
+from vidstega.service.limits import Client, RateLimits
 from vidstega.service.metrics import Metrics
 from vidstega.service.refused import Refused
 from vidstega.service.settings import MAX_FIELD_BYTES, MAX_KEY_BYTES, Settings
@@ -25,8 +24,6 @@ from vidstega.service.store import Job
 from vidstega.service.uploads import Field, Part, Patience
 
 T = TypeVar("T")
-
-log = logging.getLogger("vidstega.service")
 
 _FILES = {"video", "payload"}
 _NOTES = {
@@ -110,12 +107,7 @@ class Intake:
         if known is not None and api_key is not None and api_key not in known:
             raise Refused(401, "this API key is not known here")
         client = Client.of(request.client.host if request.client else "unknown", api_key)
-        try:
-            wait = await self._rates.retry_after(client, operation)
-        except Unavailable as error:
-            log.error("the rate limits' storage fails: %s", error)
-            raise Refused(503, "the rate limits cannot be counted; try again later", retry_after=10) from None
-        if wait is not None:
+        if (wait := await self._rates.retry_after(client, operation)) is not None:
             text = f"too many requests; try again in {wait} s"
             raise Refused(429, text, limit="rate", retry_after=wait)
 

@@ -130,7 +130,9 @@ def open_mark(keys: Keys, runs: int, mark: bytes, expected: int = 0) -> tuple[in
         return None
     tag = mark[:16]
     frames = int.from_bytes(_xor(mark[16:], _mask(key, tag)), "big")
-    for ordinal in (min(expected, runs - 1), *range(runs)):
+    if 0 <= expected < runs and hmac.compare_digest(tag, _tag(key, expected, runs, frames)):
+        return expected, frames
+    for ordinal in range(runs):
         if hmac.compare_digest(tag, _tag(key, ordinal, runs, frames)):
             return ordinal, frames
     return None
