@@ -21,40 +21,9 @@ from vidstega.h264.nal import (
 )
 from vidstega.h264.pictures import Field, Moment, PCMWriter, field_of, is_reference, moment_of
 from vidstega.h264.sets import (
-    PPS,
     SPS,
     ParameterSets,
     parse_pps,
     parse_sps,
     write_pps,
 )
-
-__all__ = [
-    "NAL_IDR",
-    "NAL_PPS",
-    "NAL_SEI",
-    "NAL_SPS",
-    "PPS",
-    "SLICE_HEAD",
-    "SPS",
-    "BitWriter",
-    "Bits",
-    "Field",
-    "Moment",
-    "PCMWriter",
-    "ParameterSets",
-    "captions_of",
-    "escape",
-    "field_of",
-    "is_reference",
-    "moment_of",
-    "nals",
-    "pack",
-    "parse_pps",
-    "parse_sps",
-    "places",
-    "recovers_at_once",
-    "unescape",
-    "until_picture",
-    "write_pps",
-]

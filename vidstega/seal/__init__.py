@@ -48,23 +48,3 @@ from vidstega.seal.stream import (
     seal,
     sealed_bytes,
 )
-
-__all__ = [
-    "HEADER_OVERHEAD",
-    "LEAST_STREAM_BYTES",
-    "SALT_BYTES",
-    "Key",
-    "KeyStream",
-    "KeyedRandom",
-    "Keys",
-    "Sealed",
-    "Unsealer",
-    "largest_payload",
-    "most_read",
-    "new_salt",
-    "open_header",
-    "padding",
-    "seal",
-    "seal_header",
-    "sealed_bytes",
-]
