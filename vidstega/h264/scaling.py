@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.h264 import macroblocks as mb
-from vidstega.h264.sets import ScalingLists
+from vidstega.h264.sets import SPS, ScalingLists
 from vidstega.h264.slices import Sets, SliceHeader, parse_header
 from vidstega.residual import Blocks, Signs
 
@@ -103,9 +103,9 @@ def _filled(
     return tuple(out)
 
 
-def blocks_of(signs: Signs, width_mbs: int) -> Blocks:
+def blocks_of(signs: Signs, sps: SPS) -> Blocks:
     """Where the blocks of signs lie, and which patterns their coefficients are."""
-    row, column = np.divmod(signs.place.astype(np.int64), width_mbs)
+    row, column = np.divmod(signs.place.astype(np.int64), sps.mb_size[0])
     plane, edge = _PLANE[signs.block], _EDGE[signs.block]
     pitch = np.where(plane == 0, 16, 8)
     left, top = column * pitch + _X[signs.block], row * pitch + _Y[signs.block]

@@ -52,6 +52,11 @@ class SPS:
     tools: Tools = Tools()
 
     @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in samples of luma, as coded."""
+        return 16 * self.mb_size[0], 16 * self.mb_size[1]
+
+    @property
     def raw_bytes(self) -> int:
         """Bytes of one I_PCM picture's samples; no other picture of a sane stream is this large."""
         shift = CHROMA_SHIFT[self.chroma_format_idc]

@@ -68,7 +68,7 @@ def refusal(sps: SPS, pps: PPS) -> str | None:
     if sps.tools.lossless:
         return "lossless coding (transform bypass)"
     if sps.mb_size[0] * sps.mb_size[1] > _MOST_MACROBLOCKS:
-        return f"pictures of {16 * sps.mb_size[0]:,}x{16 * sps.mb_size[1]:,}, larger than any level allows"
+        return f"pictures of {sps.size[0]:,}x{sps.size[1]:,}, larger than any level allows"
     if pps.slice_groups > 1:
         return "slice groups (flexible macroblock ordering)"
     return None

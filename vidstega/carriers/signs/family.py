@@ -153,7 +153,7 @@ def _others(scan: Scan, walked: Walked) -> list[bytes]:
     """NAL units beside the slices that containers leave alone."""
     codec = codec_of(scan)
     units = essence(walked.packet, scan.codec, scan.sets.length_size)
-    return [nal for nal in units if codec.is_other(nal)]
+    return [nal for nal in units if not codec.is_slice(nal)]
 
 
 def _same_but_for_signs(before: Walked, after: Walked, others: list[bytes], now: list[bytes]) -> bool:
