@@ -19,7 +19,7 @@ from av.container import InputContainer, OutputContainer
 from vidstega.errors import UnsupportedError
 from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
-from vidstega.media.coders import Encoding, RawPictures, Recipe
+from vidstega.media.coders import Copied, Encoding, RawPictures, Recipe
 from vidstega.media.encode import describe
 from vidstega.media.likeness import ISO, add_coded, add_copy, as_acm, as_track, copy_marks, nothing_known
 from vidstega.media.open import codec_name, is_cover_art
@@ -100,7 +100,7 @@ class Adder:
         """Whether a track of the source's tells its time code, so that a tag need not."""
         return any(boxes.handler(track) == b"tmcd" for track in self._tracks.values())
 
-    def carrying(self, stream: Any, recipe: Recipe, known: bool) -> Added:
+    def carrying(self, stream: Any, recipe: Recipe | Copied, known: bool) -> Added:
         """Add the stream that carries: its copy, or one like it by another codec."""
         track, aspect = (
             self._tracks.get(stream.id),
@@ -117,7 +117,7 @@ class Adder:
             new.codec_context.sample_aspect_ratio = aspect
         return self._added(new, stream, role, track, aspect=aspect, size=self._scan.size)
 
-    def _spliced(self, stream: Any, recipe: Recipe, known: bool) -> Any:
+    def _spliced(self, stream: Any, recipe: Recipe | Copied, known: bool) -> Any:
         if not holds(self._muxer, self._suffix, stream):
             name = self._scan.codec
             raise UnsupportedError(f"{self._suffix} cannot hold this {name} video; use .mkv")
