@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vidstega import carriers, files
-from vidstega.carriers import AUTO, Carrier
+from vidstega.carriers import AUTO, Carrier, How
 from vidstega.carriers.base import Plan, Spread, Wish, check_spread
 from vidstega.carriers.samples.groups import CAN_SPLICE, splice_obstacle
 from vidstega.errors import CapacityError, ParameterError, UnsupportedError
+from vidstega.files import PathLike
 from vidstega.media.census import certain_frames
 from vidstega.media.decode import decode_span, planes
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.segments import span_around
 from vidstega.media.source import KEY, Scan
-from vidstega.methods import Method
 from vidstega.results import Capacity, CapacityRow, Estimate, Frame, Probe
 from vidstega.seal import sealed_bytes
 from vidstega.seal.short import OVERHEAD_BYTES
-
-PathLike = str | os.PathLike[str]
-How = str | Method | Carrier
 
 
 def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:

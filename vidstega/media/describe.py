@@ -105,13 +105,9 @@ def _describe(stream: Any, track: Box | None) -> Traits:
 
 def _codec(stream: Any) -> str:
     """Its name; MP4 tells the layers of MPEG sound apart no more than their decoder does."""
-    if stream.codec_context is not None and codec_name(stream) in ("mp1", "mp2", "mp3"):
+    if codec_name(stream) in ("mp1", "mp2", "mp3"):
         return "MPEG sound"
-    return (
-        codec_name(stream)
-        if stream.codec_context is not None
-        else str(getattr(stream, "name", None) or "unknown")
-    )
+    return codec_name(stream) or "unknown"
 
 
 def _picture(stream: Any) -> Traits:

@@ -100,9 +100,9 @@ def packets_of(container: InputContainer, stream: Any = None) -> Iterator[Packet
 
 
 def codec_name(stream: Any) -> str:
-    """The codec's own name, whatever decoder reads it ("av1", not "libdav1d")."""
+    """The codec's own name, whatever decoder reads it ("av1", not "libdav1d"); empty if it has none."""
     context = stream.codec_context
-    return str(context.codec.canonical_name if context is not None else "unknown")
+    return str(context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "")
 
 
 def only(container: InputContainer, index: int) -> None:

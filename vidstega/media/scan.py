@@ -174,10 +174,9 @@ def _reorder(packets: Packets) -> int:
 
 def _describe(stream: Any, carrying: int, tags: dict[int, str]) -> StreamInfo:
     carries = stream.index == carrying
-    codec = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
     language = stream.metadata.get("language", "")
     language = "" if language == "und" else language
-    codec = codec or tags.get(stream.index, "unknown")
+    codec = codec_name(stream) or tags.get(stream.index, "unknown")
     return StreamInfo(stream.index, stream.type, codec, language, carries, is_cover_art(stream))
 
 
@@ -218,7 +217,7 @@ class _Running:
     """A running digest of another stream's essence."""
 
     def __init__(self, stream: Any) -> None:
-        self._codec = codec_name(stream) if stream.codec_context is not None else ""
+        self._codec = codec_name(stream)
         nal_units = self._codec in ESSENTIAL
         self._length_size = pictures_of(self._codec, stream.codec_context).length_size if nal_units else 0
         self._hash = xxhash.xxh3_64()

@@ -102,10 +102,8 @@ class Adder:
 
     def carrying(self, stream: Any, recipe: Recipe | Copied, known: bool) -> Added:
         """Add the stream that carries: its copy, or one like it by another codec."""
-        track, aspect = (
-            self._tracks.get(stream.id),
-            stream.sample_aspect_ratio or self._scan.source.look.aspect,
-        )
+        track = self._tracks.get(stream.id)
+        aspect = stream.sample_aspect_ratio or self._scan.source.look.aspect
         if track is None and (track := as_track(stream)) and aspect and self._muxer != "mov":
             boxes.widen(track, aspect)
         if isinstance(recipe, Encoding):
@@ -199,7 +197,7 @@ def holds(muxer: str, suffix: str, stream: Any) -> bool:
     if is_cover_art(stream) and muxer not in ("mp4", "3gp", "3g2"):
         return False  # it would come back as a second video
     if muxer == "mpegts":
-        name = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
+        name = codec_name(stream)
         return name in _TS or (name in _BLU_RAY and suffix in (".mts", ".m2ts"))
     try:
         with av.open(BytesIO(), "w", format=muxer) as trial:

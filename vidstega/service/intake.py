@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -22,8 +23,6 @@ from vidstega.service.refused import Refused
 from vidstega.service.settings import MAX_FIELD_BYTES, MAX_KEY_BYTES, Settings
 from vidstega.service.store import Job
 from vidstega.service.uploads import Field, Part, Patience
-
-T = TypeVar("T")
 
 _FILES = {"video", "payload"}
 _NOTES = {
@@ -64,16 +63,7 @@ class Intake:
 
     async def start(self, request: Request, operation: str) -> Job:
         """Take a form in, and queue its job."""
-        return await self._drained(request, self._start(request, operation))
-
-    async def measure(self, request: Request, operation: str) -> dict[str, Any]:
-        """Take a video in, and answer how much it carries, or whether it shows a message."""
-        return await self._drained(request, self._measure(request, operation))
-
-    async def _start(self, request: Request, operation: str) -> Job:
-        await self._admit(request, operation)
-        with self._desk.arrival() as id:
-            form = await self._receive(request, operation, id)
+        async with self._taken_in(request, operation) as (id, form):
             key = _key(form)
             task: dict[str, Any] = {"operation": operation, "folder": str(self._desk.folder(id))}
             task |= {"method": _method(form)}
@@ -82,16 +72,18 @@ class Intake:
             needs = await self._desk.probe(task | {"most_payload": self._settings.most_payload})
             return self._desk.submit(id, task, needs, key)
 
-    async def _measure(self, request: Request, operation: str) -> dict[str, Any]:
-        await self._admit(request, operation)
-        with self._desk.arrival() as id:
-            await self._receive(request, operation, id)
+    async def measure(self, request: Request, operation: str) -> dict[str, Any]:
+        """Take a video in, and answer how much it carries, or whether it shows a message."""
+        async with self._taken_in(request, operation) as (id, _):
             return await self._desk.probe({"operation": operation, "folder": str(self._desk.folder(id))})
 
-    async def _drained(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
-        """The work's answer; before a refusal, what the client is still sending is read."""
+    @asynccontextmanager
+    async def _taken_in(self, request: Request, operation: str) -> AsyncIterator[tuple[str, dict[str, Part]]]:
+        """The id of an arrival, and its form; before a refusal, what the client is still sending is read."""
         try:
-            return await work
+            await self._admit(request, operation)
+            with self._desk.arrival() as id:
+                yield id, await self._receive(request, operation, id)
         except Refused as refused:
             if refused.limit:
                 self._metrics.rejections.labels(refused.limit).inc()
