@@ -21,6 +21,7 @@ from vidstega.h264.nal import (
 )
 from vidstega.h264.pictures import Field, Moment, PCMWriter, field_of, is_reference, moment_of
 from vidstega.h264.sets import (
+    PPS,
     SPS,
     ParameterSets,
     parse_pps,

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from vidstega.errors import InputError
 from vidstega.h264.bits import Bits, BitWriter, escape, unescape
-from vidstega.h264.nal import NAL_PPS, NAL_SPS, START_CODE, annexb_nals
+from vidstega.h264.nal import NAL_PPS, NAL_SPS, START_CODE, nals
 
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 CHROMA_SHIFT = {0: None, 1: (1, 1), 2: (1, 0), 3: (0, 0)}
@@ -236,11 +236,11 @@ class ParameterSets:
     def parse(cls, extradata: bytes) -> ParameterSets:
         """Read either packaging; InputError if it is neither."""
         if extradata[:1] != b"\1":
-            units = [nal for nal in annexb_nals(extradata) if nal]
+            units = [nal for nal in nals(extradata, 0) if nal]
             return cls(extradata, 0, _of_kind(units, NAL_SPS), _of_kind(units, NAL_PPS))
         try:
-            sps, at = _length_prefixed(extradata, 6, extradata[5] & 31)
-            pps, _ = _length_prefixed(extradata, at + 1, extradata[at])
+            sps, at = length_prefixed(extradata, 6, extradata[5] & 31)
+            pps, _ = length_prefixed(extradata, at + 1, extradata[at])
         except IndexError:
             raise InputError("the H.264 decoder configuration ends too early; the video is damaged") from None
         return cls(extradata, 1 + (extradata[4] & 3), sps, pps)
@@ -249,8 +249,8 @@ class ParameterSets:
         """The extradata with one more picture parameter set."""
         if not self.length_size:
             return self.extradata + START_CODE + pps
-        _, at = _length_prefixed(self.extradata, 6, self.extradata[5] & 31)
-        _, end = _length_prefixed(self.extradata, at + 1, self.extradata[at])
+        _, at = length_prefixed(self.extradata, 6, self.extradata[5] & 31)
+        _, end = length_prefixed(self.extradata, at + 1, self.extradata[at])
         count = bytes([self.extradata[at] + 1])
         sets = self.extradata[at + 1 : end] + len(pps).to_bytes(2, "big") + pps
         return self.extradata[:at] + count + sets + self.extradata[end:]
@@ -260,7 +260,8 @@ def _of_kind(units: list[bytes], kind: int) -> tuple[bytes, ...]:
     return tuple(nal for nal in units if nal[0] & 31 == kind)
 
 
-def _length_prefixed(data: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
+def length_prefixed(data: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
+    """So many units of a decoder configuration, each after two bytes of length, and where they end."""
     units = []
     for _ in range(count):
         size = data[at] << 8 | data[at + 1]

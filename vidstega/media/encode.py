@@ -1,4 +1,4 @@
-"""Coding frames without loss."""
+"""Coding frames, without loss or with."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class Adder:
     """Adds the streams of a source to an output, one by one."""
 
     def __init__(self, source: InputContainer, output: OutputContainer, scan: Scan, target: Path) -> None:
-        self._source, self._output, self._scan = source, output, scan
+        self._output, self._scan = output, scan
         self._suffix, self._muxer = target.suffix.lower(), MUXERS[target.suffix.lower()]
         self.movie = boxes.read_movie(scan.path) if _is_iso(source) else None
         self._tracks = {boxes.track_id(track): track for track in boxes.tracks(self.movie or Box(b"moov"))}

@@ -28,7 +28,7 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
     if scan.sets.extra is None or len(scan.sets.sps) != 1:
         return f"the stream has {len(scan.sets.sps)} sequence parameter sets; a splice needs one"
     try:
-        pps, sps = list(map(h264.parse_pps, scan.sets.pps)), h264.parse_sps(scan.sets.sps[0])
+        sps, pps = h264.parse_sps(scan.sets.sps[0]), _pps_of(scan)
     except InputError as error:
         return str(error)
     if len({one.id for one in pps}) != len(pps):
@@ -54,10 +54,15 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
 
 def free_pps_id(scan: Scan) -> int | None:
     """A picture parameter set id nobody uses, or None. High ids first: encoders count from 0."""
-    taken = {h264.parse_pps(nal).id for nal in scan.sets.pps}
+    taken = {pps.id for pps in _pps_of(scan)}
     if len(scan.sets.pps) >= 255:  # no more are counted in extradata
         return None
     return next((i for i in range(255, 0, -1) if i not in taken), None)
+
+
+def _pps_of(scan: Scan) -> list[h264.PPS]:
+    chroma = h264.parse_sps(scan.sets.sps[0]).chroma_format_idc
+    return [h264.parse_pps(nal, chroma) for nal in scan.sets.pps]
 
 
 def check_transcodable(scan: Scan) -> None:
@@ -148,5 +153,5 @@ def _first(mask: NDArray[np.bool_]) -> int:
 
 def _takes_stand_ins(scan: Scan) -> bool:
     """Whether a raw picture can say in few bits where another one stood."""
-    sps, pps = h264.parse_sps(scan.sets.sps[0]), map(h264.parse_pps, scan.sets.pps)
-    return sps.numbering.poc_type != 1 and not any(one.tells_fields_apart for one in pps)
+    sps = h264.parse_sps(scan.sets.sps[0])
+    return sps.numbering.poc_type != 1 and not any(pps.tells_fields_apart for pps in _pps_of(scan))
