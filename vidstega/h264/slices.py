@@ -49,7 +49,6 @@ class SliceHeader:
     refs: tuple[int, int]
     cabac_init_idc: int
     qp: int
-    deblocking_off: bool
     data_bit: int  # where slice_data begins, in bits of the NAL unit without emulation prevention
 
 
@@ -123,7 +122,7 @@ class _Reader:
             self._marking()
         init_idc = bits.ue() if pps.cabac and kind != SLICE_I else 0
         qp = pps.init_qp + bits.se()
-        deblocking_off = self._deblocking()
+        self._deblocking()
         if init_idc > 2 or not 0 <= qp <= 51:
             raise InputError(_NONSENSE)
         return SliceHeader(
@@ -139,7 +138,6 @@ class _Reader:
             refs=refs,
             cabac_init_idc=init_idc,
             qp=qp,
-            deblocking_off=deblocking_off,
             data_bit=bits.position,
         )
 
@@ -197,10 +195,6 @@ class _Reader:
                 for _ in range({3: 2, 5: 0}.get(command, 1)):
                     self.bits.ue()
 
-    def _deblocking(self) -> bool:
-        if not self.pps.deblocking_control:
-            return False
-        idc = self.bits.ue()
-        if idc != 1:
+    def _deblocking(self) -> None:
+        if self.pps.deblocking_control and self.bits.ue() != 1:
             self.bits.se(), self.bits.se()
-        return idc == 1

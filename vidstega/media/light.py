@@ -53,17 +53,12 @@ class Light:
         """As x264 is told of it, to say so in the stream."""
         told = ""
         if self.mastering:
-            (gx, gy, bx, by, rx, ry, wx, wy), (most, least) = self._numbers()
+            gx, gy, bx, by, rx, ry, wx, wy = np.frombuffer(self.mastering[:16], ">u2").tolist()
+            most, least = np.frombuffer(self.mastering[16:], ">u4").tolist()
             told += f":mastering-display=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({most},{least})"
         if self.content:
             told += ":cll={},{}".format(*np.frombuffer(self.content, ">u2"))
         return told
-
-    def _numbers(self) -> tuple[list[int], list[int]]:
-        return (
-            np.frombuffer(self.mastering[:16], ">u2").tolist(),
-            np.frombuffer(self.mastering[16:], ">u4").tolist(),
-        )
 
 
 def light_of(frame: VideoFrame) -> Light:

@@ -132,11 +132,7 @@ def add_coded(
 
 @contextmanager
 def _described_like(track: Box | None, source: Source, recipe: Encoding) -> Iterator[Any]:
-    """A stream by a recipe's codec, described by libav's own reading of an MP4 header.
-
-    It is the one way to give a muxer what PyAV has no setter for: mirroring, cropping, what is spherical.
-    """
-
+    """A stream by a recipe's codec, described by libav's own reading of an MP4 header."""
     movie = boxes.parse_movie(header := _coded_header(source, recipe))
     assert movie is not None
     told = boxes.tracks(movie)[0]
