@@ -92,11 +92,9 @@ class PCMWriter:
 
     def _order(self, head: BitWriter, place: Moment) -> BitWriter:
         head.u(self._sps.numbering.log2_poc_lsb, place.poc_lsb)
-        return (
+        if self._sps.numbering.poc_type == 1 and not self._sps.numbering.delta_poc_zero:
             head.ue(0)
-            if self._sps.numbering.poc_type == 1 and not self._sps.numbering.delta_poc_zero
-            else head
-        )
+        return head
 
     def _slice(self, head: BitWriter, planes: Planes) -> bytes:
         columns, rows = self._sps.mb_size

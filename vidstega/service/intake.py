@@ -22,7 +22,7 @@ from vidstega.service.metrics import Metrics
 from vidstega.service.refused import Refused
 from vidstega.service.settings import MAX_FIELD_BYTES, MAX_KEY_BYTES, Settings
 from vidstega.service.store import Job
-from vidstega.service.uploads import Field, Part, Patience
+from vidstega.service.uploads import Field, Part
 
 _FILES = {"video", "payload"}
 _NOTES = {
@@ -46,7 +46,6 @@ class Intake:
 
     def __init__(self, settings: Settings, desk: Desk, rates: RateLimits, metrics: Metrics) -> None:
         self._settings, self._desk, self._rates, self._metrics = settings, desk, rates, metrics
-        self._patience = Patience(settings.upload_timeout, settings.idle_timeout)
         video = Field(settings.most_upload, worker.COVER)
         payload = Field(settings.most_payload, worker.PAYLOAD)
         key, word = Field(MAX_KEY_BYTES), Field(MAX_FIELD_BYTES)
@@ -107,8 +106,9 @@ class Intake:
         def reserve(size: int) -> None:
             self._desk.reserve(id, size)
 
+        times = {"longest": self._settings.upload_timeout, "idle": self._settings.idle_timeout}
         folder, fields = self._desk.folder(id), self.fields[operation]
-        form = await uploads.receive(request, folder, fields, reserve=reserve, patience=self._patience)
+        form = await uploads.receive(request, folder, fields, reserve=reserve, **times)
         if "video" not in form:
             raise Refused(422, "no video was sent; put one in the field 'video'")
         if not form["video"].size:
