@@ -61,10 +61,9 @@ async def receive(
 ) -> dict[str, Part]:
     """Read a form into `folder`; fields may come in any order.
 
-    `reserve` is told how many bytes are to come, and refuses them where there is no room; `longest` and `idle`
-    are seconds that an upload may take, and may stand still. Raises Refused
-    for everything a client can do wrong: 400 malformed, 408 too slow, 413 too large, 415 another kind of
-    body, 422 other fields.
+    `reserve` is told how many bytes are to come, and refuses them where there is no room; an upload may take
+    `longest` seconds, and stand still for `idle`. Raises Refused for everything a client can do wrong: 400
+    malformed, 408 too slow, 413 too large, 415 another kind of body, 422 other fields.
     """
     most = sum(field.most for field in fields.values()) + _OVERHEAD_BYTES
     length = _content_length(request)
