@@ -480,9 +480,10 @@ def test_verify_names_what_was_changed_in_a_stego_file(spliced: Path, tmp_path: 
 @requires_ffmpeg
 def test_boxes_are_packed_as_they_were(spliced: Path) -> None:
     with spliced.open("rb") as file:
-        places = {kind: (at, size) for kind, at, size in boxes.top_level(file)}
-        file.seek(places[b"moov"][0])
-        data = file.read(places[b"moov"][1])
+        found = boxes.walk(file, 0, spliced.stat().st_size)
+        at, end = next((at, end) for kind, at, _, end in found if kind == b"moov")
+        file.seek(at)
+        data = file.read(end - at)
     movie = boxes.read_movie(spliced)
     assert movie is not None and movie.pack() == data
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -13,6 +15,8 @@ from vidstega.media import boxes
 
 _ENCRYPTED = ("encv", "enca", "encs", "enct", "encm", "drmi", "drms")
 """Sample entries of ISO/IEC 14496-12 8.12 and 23001-7, and of a shop's older way."""
+_PARENTS = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
+_MOST_BOXES = 100_000
 _TS_PACKET, _TS_SYNC, _TS_NULL, _TS_SCRAMBLED = 188, b"G", 0x1FFF, 0x40
 _TS_LOOK = 1000  # packets
 
@@ -66,10 +70,28 @@ def _is_scrambled(file: BinaryIO, step: int) -> bool:
 
 def track_tags(path: Path) -> dict[int, str]:
     """The codec tag of every track of an MP4 or MOV by track id: its first sample entry's four characters."""
-    movie = boxes.read_movie(path)
-    tracks = [] if movie is None else boxes.tracks(movie)
-    firsts = {boxes.track_id(track): boxes.sample_entries(track)[:1] for track in tracks}
-    return {track: _readable(entry.kind) for track, first in firsts.items() for entry in first}
+    tags: dict[int, str] = {}
+    track = 0
+    with path.open("rb") as file:
+        for kind, body in islice(_down(file, 0, path.stat().st_size), _MOST_BOXES):
+            file.seek(body)
+            if kind == b"tkhd":
+                version = file.read(1)
+                file.seek(body + (20 if version == b"\1" else 12))
+                track = int.from_bytes(file.read(4), "big")
+            elif kind == b"stsd":
+                tags.setdefault(track, _readable(file.read(16)[12:]))
+    return tags
+
+
+def _down(file: BinaryIO, start: int, stop: int, depth: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Kind and start of the body of boxes up to the end of the moov, and of those that lead to `stsd`."""
+    for kind, _, body, end in boxes.walk(file, start, stop):
+        yield kind, body
+        if depth < len(_PARENTS) and kind == _PARENTS[depth]:
+            yield from _down(file, body, end, depth + 1)
+        if kind == _PARENTS[0]:
+            return
 
 
 def _readable(tag: bytes) -> str:
