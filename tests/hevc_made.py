@@ -100,11 +100,11 @@ def encode(
 def coded_pictures(path: Path) -> Iterator[tuple[av.Packet, list[bytes], Sets]]:
     """Packets of a file with their slices and the parameter sets."""
     scan = scan_file(path)
-    sets = Sets.parse(scan.hevc.sps, scan.hevc.pps)
+    sets = Sets.parse(scan.sets.sps, scan.sets.pps)
     with av.open(str(path)) as container:
         for packet in container.demux(container.streams[scan.index]):
             if packet.size:
-                units = nals(bytes(packet), scan.hevc.extra.length_size)
+                units = nals(bytes(packet), scan.sets.extra.length_size)
                 yield packet, [nal for nal in units if hevc.is_slice(nal)], sets
 
 

@@ -174,7 +174,7 @@ def test_several_messages_live_in_one_video(tmp_path: Path) -> None:
         )
         path = stego
     assert [vidstega.extract(path, key=f"key {n}") for n in range(3)] == [b"message %d" % n for n in range(3)]
-    ids = [h264.pps_id(nal) for nal in scan_file(path).sets.pps]
+    ids = [h264.parse_pps(nal).id for nal in scan_file(path).sets.pps]
     assert len(ids) == len(set(ids)) == 4
 
 

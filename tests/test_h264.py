@@ -110,7 +110,7 @@ def test_parameter_sets_take_one_more_in_both_packagings(stream: Scan) -> None:
     annexb = h264.ParameterSets.parse(h264.pack([*extra.sps, *extra.pps], 0))
     more = h264.ParameterSets.parse(annexb.with_pps(pps))
     assert more.pps == (*extra.pps, pps) and more.length_size == 0
-    assert [h264.pps_id(nal) for nal in more.pps] == [0, 77]
+    assert [h264.parse_pps(nal).id for nal in more.pps] == [0, 77]
 
 
 @given(st.binary(max_size=200).map(lambda b: b"\x65" + b.replace(b"\x55", b"\0")))
@@ -145,7 +145,7 @@ def test_damaged_sets_are_input_errors(data: bytes) -> None:
     def place(nal: bytes) -> object:
         return h264.moment_of(nal, sps)
 
-    for parse in (h264.parse_sps, h264.ParameterSets.parse, h264.tells_fields_apart, h264.captions_of, place):
+    for parse in (h264.parse_sps, h264.ParameterSets.parse, h264.parse_pps, h264.captions_of, place):
         try:
             parse((b"\x06" if parse is h264.captions_of else b"\x67") + data)
         except InputError:

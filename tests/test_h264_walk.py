@@ -275,6 +275,7 @@ def test_a_turned_sign_changes_its_block_alone_and_by_its_energy(matrices: str, 
     stream = encode(options, frames=33, noise=14)
     rng = np.random.default_rng([0, 0])
     changed, turned = stream, {}
+    sps = next(iter(stream.sets.sps.values()))
     for index in unreferenced(stream):
         units = stream.units[index]
         picture = walk_picture(units, stream.sets)
@@ -283,12 +284,13 @@ def test_a_turned_sign_changes_its_block_alone_and_by_its_energy(matrices: str, 
         signs = picture.signs[np.sort(candidates[first])]  # one in each macroblock
         changed = changed.replaced(index, turn(units, signs).units)
         size = scaling.quanta(signs, units, stream.sets) * signs.level * 2
-        turned[stream.pts[index]] = signs, size.astype(float) ** 2, scaling.rectangles(signs, 7)
+        turned[stream.pts[index]] = signs, size.astype(float) ** 2, scaling.blocks_of(signs, sps)
     before, after = samples(stream), samples(changed)
     ratios: dict[int, list[float]] = {}
-    for pts, (signs, energy, rectangles) in turned.items():
+    for pts, (signs, energy, at) in turned.items():
         error = [(new - old) ** 2 for old, new in zip(before[pts], after[pts], strict=True)]
-        for kind, predicted, plane, x, y, edge in zip(signs.kind, energy, *rectangles, strict=True):
+        where = zip(signs.kind, energy, at.plane, at.left, at.top, at.edge, strict=True)
+        for kind, predicted, plane, x, y, edge in where:
             block = error[plane][y : y + edge, x : x + edge]
             ratios.setdefault(int(kind), []).append(block.sum() / predicted)
             block[:] = 0

@@ -144,17 +144,17 @@ def test_start_codes_tell_what_lengths_tell(made: Path, tmp_path: Path) -> None:
     scan = scan_file(made)
     units = list(nals(byte_stream(made), 0))
     sets = hevc.ParameterSets.parse(b"".join(b"\0\0\1" + nal for nal in units if hevc.is_set(nal)))
-    assert sets.length_size == 0 and scan.hevc.extra.length_size == 4
-    assert Sets.parse(sets.sps, sets.pps) == Sets.parse(scan.hevc.sps, scan.hevc.pps)
-    assert hevc.ParameterSets.parse(scan.hevc.extra.extradata) == scan.hevc.extra
+    assert sets.length_size == 0 and scan.sets.extra.length_size == 4
+    assert Sets.parse(sets.sps, sets.pps) == Sets.parse(scan.sets.sps, scan.sets.pps)
+    assert hevc.ParameterSets.parse(scan.sets.extra.extradata) == scan.sets.extra
     with pytest.raises(InputError):
-        hevc.ParameterSets.parse(scan.hevc.extra.extradata[:40])
+        hevc.ParameterSets.parse(scan.sets.extra.extradata[:40])
 
 
 @requires_x265
 def test_parameter_sets_say_what_ffmpeg_says(made: Path) -> None:
     scan = scan_file(made)
-    sps, pps = hevc.parse_sps(scan.hevc.sps[0]), hevc.parse_pps(scan.hevc.pps[0])
+    sps, pps = hevc.parse_sps(scan.sets.sps[0]), hevc.parse_pps(scan.sets.pps[0])
     width = sps.size[0] - 2 * (sps.crop[0] + sps.crop[1])
     assert (width, sps.size[1] - 2 * (sps.crop[2] + sps.crop[3])) == scan.size
     assert sps.bit_depth == (scan.depth, scan.depth) and refusal(sps, pps) is None
@@ -164,10 +164,10 @@ def test_parameter_sets_say_what_ffmpeg_says(made: Path) -> None:
 @requires_x265
 def test_a_damaged_header_is_one_error(made: Path) -> None:
     scan, rng = scan_file(made), np.random.default_rng(2)
-    sets = Sets.parse(scan.hevc.sps, scan.hevc.pps)
+    sets = Sets.parse(scan.sets.sps, scan.sets.pps)
     first = next(nal for nal in nals(byte_stream(made), 0) if hevc.is_slice(nal))
     failed = 0
-    for source, parse in ((scan.hevc.sps[0], hevc.parse_sps), (scan.hevc.pps[0], hevc.parse_pps)):
+    for source, parse in ((scan.sets.sps[0], hevc.parse_sps), (scan.sets.pps[0], hevc.parse_pps)):
         for cut in range(2, len(source)):
             try:
                 parse(source[:cut])
@@ -224,7 +224,7 @@ def test_what_is_not_read_is_named(pixels: str, why: str, tmp_path: Path) -> Non
 @requires_x265
 def test_other_kinds_of_coding_are_refused_by_what_the_sets_say(made: Path) -> None:
     scan = scan_file(made)
-    sps, pps = hevc.parse_sps(scan.hevc.sps[0]), hevc.parse_pps(scan.hevc.pps[0])
+    sps, pps = hevc.parse_sps(scan.sets.sps[0]), hevc.parse_pps(scan.sets.pps[0])
     assert "fields" in str(refusal(replace(sps, fields=True), pps))
     assert "extensions" in str(refusal(sps, replace(pps, extended=True)))
     assert "different depths" in str(refusal(replace(sps, bit_depth=(8, 10)), pps))

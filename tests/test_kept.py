@@ -19,9 +19,8 @@ import vidstega
 from vidstega.media import boxes, ebml, kept
 from vidstega.media.boxes import Box
 from vidstega.media.describe import describe_file, light
-from vidstega.media.light import Light
+from vidstega.media.light import Light, side_data
 from vidstega.media.scan import scan
-from vidstega.media.side import side_data
 
 PICTURES = ("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=1")
 SOUND = ("-f", "lavfi", "-i", "sine=r=8000:d=1")
@@ -481,9 +480,10 @@ def test_verify_names_what_was_changed_in_a_stego_file(spliced: Path, tmp_path: 
 @requires_ffmpeg
 def test_boxes_are_packed_as_they_were(spliced: Path) -> None:
     with spliced.open("rb") as file:
-        places = {kind: (at, size) for kind, at, size in boxes.top_level(file)}
-        file.seek(places[b"moov"][0])
-        data = file.read(places[b"moov"][1])
+        found = boxes.walk(file, 0, spliced.stat().st_size)
+        at, end = next((at, end) for kind, at, _, end in found if kind == b"moov")
+        file.seek(at)
+        data = file.read(end - at)
     movie = boxes.read_movie(spliced)
     assert movie is not None and movie.pack() == data
 
@@ -516,7 +516,7 @@ def test_room_in_matroska_is_filled_to_the_byte(size: int, tmp_path: Path) -> No
 def test_elements_that_make_no_sense_are_no_tracks(data: bytes, tmp_path: Path) -> None:
     path = tmp_path / "x.mkv"
     path.write_bytes(data)
-    assert ebml.read_tracks(path) is None and ebml.parse_tracks(data) == []
+    assert ebml.read_tracks(path) is None
 
 
 @requires_ffmpeg

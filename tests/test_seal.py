@@ -32,13 +32,13 @@ from vidstega.seal import (
     Key,
     Keys,
     Sealed,
+    Unsealer,
     largest_payload,
     padding,
     seal,
     seal_header,
     sealed_bytes,
     stream,
-    unseal,
 )
 from vidstega.seal.blocks import BLOCK
 from vidstega.seal.stream import CHUNK
@@ -80,7 +80,7 @@ def sealed_stream(folder: Path, data: bytes, keys: Keys = KEYS, compress: bool =
 
 
 def opened(sealed: bytes, keys: Keys = KEYS, stream_bytes: int | None = None) -> bytes:
-    return b"".join(unseal(io.BytesIO(sealed), keys, len(sealed) if stream_bytes is None else stream_bytes))
+    return b"".join(Unsealer(io.BytesIO(sealed), keys, len(sealed) if stream_bytes is None else stream_bytes))
 
 
 def assert_refused(sealed: bytes, keys: Keys = KEYS, stream_bytes: int | None = None) -> None:
@@ -148,7 +148,7 @@ def test_sizes_are_what_the_format_says():
 def test_a_payload_comes_back_at_every_edge(folder, size, compress):
     for data in (noise(size), bytes(size)):
         sealed = sealed_stream(folder, data, compress=compress)
-        pieces = unseal(io.BytesIO(sealed), KEYS, len(sealed))
+        pieces = Unsealer(io.BytesIO(sealed), KEYS, len(sealed))
         assert (pieces.digest, pieces.payload_bytes) == ("", 0)
         assert b"".join(pieces) == data
         assert (pieces.digest, pieces.payload_bytes) == (hashlib.sha256(data).hexdigest(), size)
@@ -168,7 +168,7 @@ def test_any_payload_comes_back_through_any_pipe(folder, size, period, compress,
     sealed.path.unlink()
     assert (sealed.payload_bytes, sealed.digest) == (size, hashlib.sha256(data).hexdigest())
     assert written == sealed_stream(folder, data, compress=compress)  # how a pipe cuts does not matter
-    assert b"".join(unseal(Pipe(written, most), KEYS, len(written))) == data
+    assert b"".join(Unsealer(Pipe(written, most), KEYS, len(written))) == data
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -359,7 +359,7 @@ def test_the_largest_blocks_are_read():
 def test_after_an_error_no_digest_is_claimed(folder, where):
     sealed = bytearray(sealed_stream(folder, noise(2 * BLOCK)))
     sealed[where] ^= 1
-    pieces = unseal(io.BytesIO(sealed), KEYS, len(sealed))
+    pieces = Unsealer(io.BytesIO(sealed), KEYS, len(sealed))
     if where:
         assert len(next(pieces)) == BLOCK  # provisional
     with pytest.raises(PayloadError):
@@ -371,7 +371,7 @@ def test_a_stream_that_cannot_be_read_is_an_input_error():
     closed = io.BytesIO(bytes(100))
     closed.close()
     with pytest.raises(InputError, match="cannot read the sealed stream"):
-        list(unseal(closed, KEYS, 100))
+        list(Unsealer(closed, KEYS, 100))
 
 
 # The spool
@@ -489,7 +489,7 @@ def test_memory_does_not_know_the_size_of_the_payload(folder, compress):
     tracemalloc.start()
     sealed = seal(Repeated(piece, size), fresh(folder), KEYS, compress=compress)
     with sealed.path.open("rb") as file:
-        pieces = unseal(file, KEYS, sealed.stream_bytes)
+        pieces = Unsealer(file, KEYS, sealed.stream_bytes)
         total = sum(len(piece) for piece in pieces)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()

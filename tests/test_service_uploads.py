@@ -20,7 +20,7 @@ pytest.importorskip("multipart")
 from starlette.requests import ClientDisconnect, Request
 
 from vidstega.service.refused import Refused
-from vidstega.service.uploads import Field, Part, Patience, receive
+from vidstega.service.uploads import Field, Part, receive
 
 MIB = 1 << 20
 FIELDS = {"video": Field(64 * MIB, "cover"), "key": Field(64)}
@@ -56,7 +56,7 @@ def received(
     headers = [(b"content-type", b"multipart/form-data; boundary=x")]
     request = Request({"type": "http", "headers": headers}, messages().__anext__)
     reserve = ([] if reserved is None else reserved).append
-    return asyncio.run(receive(request, folder, FIELDS, reserve=reserve, patience=Patience(60, idle)))
+    return asyncio.run(receive(request, folder, FIELDS, reserve=reserve, longest=60, idle=idle))
 
 
 @settings(max_examples=60, deadline=None)

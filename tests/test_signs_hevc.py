@@ -212,27 +212,27 @@ def test_where_every_picture_is_a_start_there_is_none(tmp_path: Path) -> None:
 @requires_x265
 def test_parameter_sets_that_change_are_refused(tmp_path: Path) -> None:
     first = encode(tmp_path / "first.mkv", RICH, frames=4)
-    sets = scan_file(first).hevc
-    other = scan_file(encode(tmp_path / "other.mkv", f"{RICH}:signhide=0", frames=4)).hevc
+    sets = scan_file(first).sets
+    other = scan_file(encode(tmp_path / "other.mkv", f"{RICH}:signhide=0", frames=4)).sets
     assert sets.pps != other.pps
     scan = scan_file(first)
-    object.__setattr__(scan, "hevc", type(sets)(sets.extra, sets.sps, (*sets.pps, *other.pps)))
+    object.__setattr__(scan, "sets", type(sets)(sets.extra, sets.sps, (*sets.pps, *other.pps)))
     assert InSigns().obstacle(scan) == "its parameter sets change in mid-stream"
 
 
 def test_parameter_sets_of_another_sample_description_are_seen(cover: Path) -> None:
     """A packet from which on another entry of stsd holds comes with its configuration."""
-    seen, told = scan_file(cover).hevc.extra, {}
+    seen, told = scan_file(cover).sets.extra, {}
     found = HEVCPictures(seen.extradata)
     packet = SimpleNamespace(has_sidedata=told.__contains__, get_sidedata=told.__getitem__)
     first = next(pictures(scan_file(cover))).packet
-    found.add(packet, first)
-    assert found.sets().pps == seen.pps
+    found.add(packet, first, True)
+    assert found.sets.pps == seen.pps
     other = bytearray(seen.pps[0])
     other[3] ^= 1
     told["new_extradata"] = b"".join(b"\0\0\0\1" + nal for nal in (seen.sps[0], bytes(other)))
-    found.add(packet, first)
-    assert found.sets().pps == (*seen.pps, bytes(other)) and found.length_size == 4
+    found.add(packet, first, True)
+    assert found.sets.pps == (*seen.pps, bytes(other)) and found.length_size == 4
 
 
 # -- damage ---------------------------------------------------------------------------------------------

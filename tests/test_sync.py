@@ -9,7 +9,9 @@ import pytest
 from streams import assert_same_but, blocks, coded, matroska, straight, without_sync_table
 
 import vidstega
-from vidstega.media import starts
+from vidstega.media import coded as coded_pictures
+from vidstega.media import heads
+from vidstega.media.coded import pictures_of
 from vidstega.media.scan import scan
 from vidstega.media.source import SAFE
 
@@ -77,9 +79,9 @@ def test_starts_are_the_intra_pictures(codec: str, ending: str, tmp_path: Path) 
     path = coded(tmp_path / f"a.{ending}", codec, 50, **options)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        asked = starts.Starts(scan(path).codec, stream.codec_context)
+        asked = pictures_of(scan(path).codec, stream.codec_context)
         packets = [packet for packet in container.demux(stream) if packet.size]
-        said = [asked.at(packet) for packet in packets]
+        said = [asked.add(packet, bytes(packet), True) & SAFE != 0 for packet in packets]
         assert said == [packet.is_keyframe for packet in packets]
     assert any(said)
 
@@ -88,19 +90,19 @@ def test_a_wrong_start_does_not_pass_the_default_verification(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cover = without_sync_table(coded(tmp_path / "cover.mov", "mpeg4", g="60"))
-    monkeypatch.setattr(starts.Starts, "at", lambda self, packet: True)
+    monkeypatch.setattr(coded_pictures, "start_of", lambda codec, data: True)
     result = vidstega.embed(cover, tmp_path / "stego.mov", PAYLOAD, key="k", method="lsb", n_jobs=2)
     assert result.frames == 60
     assert_same_but(result.carrying, cover, result.stego)
 
 
 def test_garbage_is_no_start() -> None:
-    for says in starts._SAYS.values():
+    for says in heads._SAYS.values():
         for data in (b"", b"\0", b"\0" * 7, b"\0\0\1\xb6", b"\0\0\1\0", b"\xff" * 40, b"\x12\x80" * 9):
             try:
-                assert says(data, 0) in (True, False)
+                assert says(data) in (True, False)
             except (IndexError, vidstega.errors.InputError):
-                continue  # which `Starts.at` takes for no
+                continue  # which `start_of` takes for no
 
 
 def test_a_picture_that_stands_alone_is_found_without_verification(clips: Path, tmp_path: Path) -> None:

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vidstega import carriers, files
-from vidstega.carriers import AUTO, Carrier
+from vidstega.carriers import AUTO, Carrier, How
 from vidstega.carriers.base import Plan, Spread, Wish, check_spread
 from vidstega.carriers.samples.groups import CAN_SPLICE, splice_obstacle
 from vidstega.errors import CapacityError, ParameterError, UnsupportedError
+from vidstega.files import PathLike
 from vidstega.media.census import certain_frames
 from vidstega.media.decode import decode_span, planes
 from vidstega.media.mux import container_of
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.segments import span_around
 from vidstega.media.source import KEY, Scan
-from vidstega.methods import Method
 from vidstega.results import Capacity, CapacityRow, Estimate, Frame, Probe
 from vidstega.seal import sealed_bytes
 from vidstega.seal.short import OVERHEAD_BYTES
-
-PathLike = str | os.PathLike[str]
-How = str | Method | Carrier
 
 
 def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
@@ -132,10 +128,8 @@ def estimate_embedding(
     return replace(guess, memory_bytes=guess.memory_bytes + standing)
 
 
-def estimate_extraction(
-    scan: Scan, *, method: How = AUTO, n_jobs: int = 1, most_payload_bytes: int | None = None
-) -> Estimate:
-    """Predict what `extract` takes from a scanned video, whatever it carries.
+def estimate_extraction(scan: Scan, *, method: How = AUTO, most_payload_bytes: int | None = None) -> Estimate:
+    """Predict what `extract` takes of one worker from a scanned video, whatever it carries.
 
     Parameters
     ----------
@@ -145,7 +139,7 @@ def estimate_extraction(
     guesses, refusal = [], None
     for carrier in carriers.to_search(method):
         try:
-            guesses.append(carrier.estimate_reading(scan, n_jobs=n_jobs, most_bytes=most))
+            guesses.append(carrier.estimate_reading(scan, most_bytes=most))
         except (CapacityError, UnsupportedError) as error:
             refusal = error
     if refusal is not None and not guesses:

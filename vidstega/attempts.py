@@ -89,17 +89,13 @@ def _may_be_the_table(scan: Scan, failure: Failure) -> bool:
 def _attempt(
     carrier: Carrier, order: Order, wish: Wish, declined: list[str], folder: Path
 ) -> tuple[EmbedResult, Path]:
-    target, work, clock = (
-        folder / f"stego{order.stego.suffix}",
-        replace(order.work, folder=folder),
-        order.clock,
-    )
+    target, clock = folder / f"stego{order.stego.suffix}", order.clock
     with clock.stage("plan"):
         plan = carrier.plan(order.scan, wish)
         if plan.promise.packets is None and is_doubtful(order.scan):
             raise Failure(InputError(f"{order.scan.path}: its packets do not say what is shown"), plan.mode)
         files.check_disk(folder, order.cover_bytes + plan.least_bytes)
-    written = carrier.write(order.scan, plan, order.sealed, target, work)
+    written = carrier.write(order.scan, plan, order.sealed, target, replace(order.work, folder=folder))
     clock.add(written.seconds)
     measured = dict(written.measured)
     left_out = [s for s in order.scan.streams if s.index in written.left_out]

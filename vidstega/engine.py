@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +9,11 @@ from typing import overload
 
 from vidstega import carriers, files, payloads
 from vidstega.attempts import Order, by_the_first_able, most_bytes
-from vidstega.carriers import AUTO
+from vidstega.carriers import AUTO, How
 from vidstega.carriers.base import Carrier, Found, Spread, Wish, check_spread
 from vidstega.clock import Clock
 from vidstega.errors import InputError, OutputError, ParameterError, VerificationError
+from vidstega.files import PathLike
 from vidstega.media import compare, kept
 from vidstega.media.census import is_doubtful, take_census
 from vidstega.media.mux import container_of
@@ -22,12 +22,9 @@ from vidstega.media.source import Scan
 from vidstega.payloads import Payload
 from vidstega.pool import Pool, Work
 from vidstega.progress import Progress, Report
-from vidstega.reading import How, drained, locate, locate_in_the_second, read, unsealed
+from vidstega.reading import drained, locate, locate_in_the_second, read, unsealed
 from vidstega.results import EmbedResult, ExtractResult, Verification
 from vidstega.seal import Key
-
-PathLike = str | os.PathLike[str]
-
 
 # -- embedding ------------------------------------------------------------------------------------------
 

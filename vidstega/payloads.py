@@ -13,11 +13,11 @@ from typing import Any, BinaryIO, cast
 from vidstega import files
 from vidstega import seal as sealing
 from vidstega.errors import InputError, ParameterError
+from vidstega.files import PathLike
 from vidstega.pool import Work
 from vidstega.seal import Key, Sealed
 from vidstega.seal.short import Short
 
-PathLike = str | os.PathLike[str]
 Payload = bytes | bytearray | memoryview | PathLike | BinaryIO
 
 _LONG = 64 << 20  # bytes from which on sealing takes long enough to be told of

@@ -58,7 +58,10 @@ class Pool:
     @property
     def alone(self) -> bool:
         """Whether this process is the only worker; never so if joblib was told of processes or a cluster."""
-        return self._by_itself or self._childless or (_shares_memory(_backend()) and self.workers == 1)
+        if self._by_itself or self._childless:
+            return True
+        shares_memory = getattr(_backend(), "supports_sharedmem", False)  # joblib's Dask backend does not say
+        return bool(shares_memory) and self.workers == 1
 
     @property
     def _by_itself(self) -> bool:
@@ -154,10 +157,6 @@ def _kind_of_workers() -> dict[str, Any]:
         return {"backend": "loky", "return_as": "generator"}
     as_they_come = getattr(backend, "supports_return_generator", True)
     return {"prefer": "threads", "return_as": "generator" if as_they_come else "list"}
-
-
-def _shares_memory(backend: Any) -> bool:
-    return bool(getattr(backend, "supports_sharedmem", False))  # joblib's Dask backend does not say
 
 
 def cores() -> int:

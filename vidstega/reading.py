@@ -12,15 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega import carriers, seal
-from vidstega.carriers import Carrier
+from vidstega.carriers import Carrier, How
 from vidstega.carriers.base import Found, Plan
 from vidstega.errors import InputError, OutputError, PayloadError
 from vidstega.media.source import Scan
-from vidstega.methods import Method
 from vidstega.pool import Work
 from vidstega.seal import Key
-
-How = str | Method | Carrier
 
 
 class Opened(Iterator[bytes]):
@@ -72,7 +69,7 @@ def unsealed(spool: Path, found: Found) -> Iterator[seal.Unsealer | Opened]:
         yield Opened(found.payload)
         return
     with spool.open("rb") as file:
-        yield seal.unseal(file, found.keys, found.stream_bytes)
+        yield seal.Unsealer(file, found.keys, found.stream_bytes)
 
 
 def drained(spool: Path, found: Found) -> seal.Unsealer | Opened:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidstega import channels, files
+from vidstega.carriers import How
 from vidstega.engine import extract
 from vidstega.errors import PayloadError
 from vidstega.progress import Progress, Report
-from vidstega.reading import How
 
 
 @dataclass(frozen=True)

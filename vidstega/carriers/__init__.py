@@ -19,6 +19,7 @@ from vidstega.methods import Method
 __all__ = [
     "AUTO",
     "Carrier",
+    "How",
     "InSigns",
     "Robust",
     "Samples",
@@ -28,6 +29,9 @@ __all__ = [
     "register",
     "to_search",
 ]
+
+How = str | Method | Carrier
+"""What a method may be given as: its name, or the caller's own."""
 
 AUTO = "auto"
 """The method that stands for the quietest family that holds the message."""
@@ -45,7 +49,7 @@ def names() -> list[str]:
     return sorted(_all())
 
 
-def get(method: str | Method | Carrier) -> Carrier:
+def get(method: How) -> Carrier:
     """The carrier for a method's name, for a caller's own `Method`, or the caller's own carrier.
 
     Raises
@@ -69,7 +73,7 @@ def automatic() -> list[Carrier]:
     return sorted(offered, key=_order)
 
 
-def to_search(method: str | Method | Carrier | None = None) -> list[Carrier]:
+def to_search(method: How | None = None) -> list[Carrier]:
     """Where a message is looked for: by one method, or in one carrier of each family."""
     if method is not None and method != AUTO:
         return [get(method)]

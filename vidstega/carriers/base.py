@@ -270,7 +270,7 @@ class Carrier(ABC):
             coded=plan.coded,
         )
 
-    def estimate_reading(self, scan: Scan, *, n_jobs: int = 1, most_bytes: int | None = None) -> Estimate:
+    def estimate_reading(self, scan: Scan, *, most_bytes: int | None = None) -> Estimate:
         """Predict what `read` takes, whatever is carried; of a stream `most_bytes` are read at the most."""
         most = self.room(scan, "all").sealed_bytes
         most = most if most_bytes is None else min(most, most_bytes)

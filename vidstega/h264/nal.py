@@ -24,7 +24,11 @@ def nals(data: bytes, length_size: int) -> Iterator[bytes]:
 def places(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
     """Where in a packet its NAL units lie, as [start, stop)."""
     if not length_size:
-        yield from _annexb_places(data)
+        at = data.find(b"\0\0\1")
+        while at >= 0:
+            end = data.find(b"\0\0\1", at + 3)
+            yield at + 3, at + 3 + len(data[at + 3 : end].rstrip(b"\0")) if end >= 0 else len(data)
+            at = end
         return
     at = 0
     while at + length_size < len(data):
@@ -32,18 +36,6 @@ def places(data: bytes, length_size: int) -> Iterator[tuple[int, int]]:
         at += length_size
         yield at, min(at + size, len(data))
         at += size
-
-
-def annexb_nals(data: bytes) -> Iterator[bytes]:
-    return (data[start:stop] for start, stop in _annexb_places(data))
-
-
-def _annexb_places(data: bytes) -> Iterator[tuple[int, int]]:
-    at = data.find(b"\0\0\1")
-    while at >= 0:
-        end = data.find(b"\0\0\1", at + 3)
-        yield at + 3, at + 3 + len(data[at + 3 : end].rstrip(b"\0")) if end >= 0 else len(data)
-        at = end
 
 
 def until_picture(data: bytes, length_size: int) -> tuple[list[bytes], bytes]:

@@ -25,9 +25,7 @@ class Moment:
 
 def moment_of(nal: bytes, sps: SPS) -> Moment:
     """The place of the picture that a slice of a progressive stream belongs to."""
-    bits = Bits(unescape(nal[:SLICE_HEAD])[1:])
-    bits.ue(), bits.ue(), bits.ue()  # first_mb_in_slice, slice_type, pic_parameter_set_id
-    frame_num = bits.u(sps.numbering.log2_frame_num)
+    bits, frame_num = _to_frame_num(nal, sps)
     if nal[0] & 31 == NAL_IDR:
         bits.ue()
     return Moment(frame_num, bits.u(sps.numbering.log2_poc_lsb))
@@ -49,11 +47,16 @@ def field_of(nal: bytes, sps: SPS) -> Field | None:
     """The field a slice belongs to; None if it belongs to a whole frame."""
     if sps.frame_mbs_only:
         return None
+    bits, frame_num = _to_frame_num(nal, sps)
+    return Field(bool(bits.u(1)), frame_num) if bits.u(1) else None
+
+
+def _to_frame_num(nal: bytes, sps: SPS) -> tuple[Bits, int]:
+    """A slice's header, read up to its frame_num, and that."""
     bits = Bits(unescape(nal[:SLICE_HEAD])[1:])
     bits.ue(), bits.ue(), bits.ue()  # first_mb_in_slice, slice_type, pic_parameter_set_id
     bits.u(2 if sps.separate_planes else 0)
-    frame_num = bits.u(sps.numbering.log2_frame_num)
-    return Field(bool(bits.u(1)), frame_num) if bits.u(1) else None
+    return bits, bits.u(sps.numbering.log2_frame_num)
 
 
 def is_reference(nal: bytes) -> bool:
@@ -89,11 +92,9 @@ class PCMWriter:
 
     def _order(self, head: BitWriter, place: Moment) -> BitWriter:
         head.u(self._sps.numbering.log2_poc_lsb, place.poc_lsb)
-        return (
+        if self._sps.numbering.poc_type == 1 and not self._sps.numbering.delta_poc_zero:
             head.ue(0)
-            if self._sps.numbering.poc_type == 1 and not self._sps.numbering.delta_poc_zero
-            else head
-        )
+        return head
 
     def _slice(self, head: BitWriter, planes: Planes) -> bytes:
         columns, rows = self._sps.mb_size

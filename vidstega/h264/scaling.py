@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.h264 import macroblocks as mb
-from vidstega.h264.sets import ScalingLists
+from vidstega.h264.sets import SPS, ScalingLists
 from vidstega.h264.slices import Sets, SliceHeader, parse_header
 from vidstega.residual import Blocks, Signs
 
@@ -103,17 +103,12 @@ def _filled(
     return tuple(out)
 
 
-def rectangles(signs: Signs, width_mbs: int) -> tuple[NDArray[np.int64], ...]:
-    """Where the blocks of signs lie: plane (0 to 2), column and row of the first sample, edge in samples."""
-    row, column = np.divmod(signs.place.astype(np.int64), width_mbs)
-    plane = _PLANE[signs.block]
-    edge = np.where(plane == 0, 16, 8)
-    return plane, column * edge + _X[signs.block], row * edge + _Y[signs.block], _EDGE[signs.block]
-
-
-def blocks_of(signs: Signs, width_mbs: int) -> Blocks:
+def blocks_of(signs: Signs, sps: SPS) -> Blocks:
     """Where the blocks of signs lie, and which patterns their coefficients are."""
-    plane, left, top, edge = rectangles(signs, width_mbs)
+    row, column = np.divmod(signs.place.astype(np.int64), sps.mb_size[0])
+    plane, edge = _PLANE[signs.block], _EDGE[signs.block]
+    pitch = np.where(plane == 0, 16, 8)
+    left, top = column * pitch + _X[signs.block], row * pitch + _Y[signs.block]
     position = signs.position.astype(np.int64)
     pattern = np.zeros(len(signs), np.int64)
     for size in (4, 8):

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from vidstega.errors import InputError
 from vidstega.h264.bits import Bits, BitWriter, escape, unescape
-from vidstega.h264.nal import NAL_PPS, NAL_SPS, START_CODE, annexb_nals
+from vidstega.h264.nal import NAL_PPS, NAL_SPS, START_CODE, nals
 
 _HIGH_PROFILES = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135}
 CHROMA_SHIFT = {0: None, 1: (1, 1), 2: (1, 0), 3: (0, 0)}
@@ -50,6 +50,11 @@ class SPS:
     frame_mbs_only: bool
     crop: tuple[int, int, int, int]  # left, right, top, bottom, in chroma units
     tools: Tools = Tools()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in samples of luma, as coded."""
+        return 16 * self.mb_size[0], 16 * self.mb_size[1]
 
     @property
     def raw_bytes(self) -> int:
@@ -136,14 +141,12 @@ def _scaling_lists(bits: Bits, count: int) -> tuple[tuple[int, ...] | None, ...]
     return tuple(lists)
 
 
-def pps_id(nal: bytes) -> int:
-    """The id of a picture parameter set (7.3.2.2), NAL header included."""
-    return Bits(unescape(nal[:16])[1:]).ue()
-
-
 @dataclass(frozen=True)
 class PPS:
-    """A picture parameter set (7.3.2.2)."""
+    """A picture parameter set (7.3.2.2).
+
+    `tells_fields_apart` is whether slices say when each of their frame's two fields is shown.
+    """
 
     id: int
     sps_id: int
@@ -212,13 +215,6 @@ def parse_pps(nal: bytes, chroma_format_idc: int = 1) -> PPS:
     )
 
 
-def tells_fields_apart(nal: bytes) -> bool:
-    """Whether slices under a picture parameter set say when each of their frame's two fields is shown."""
-    bits = Bits(unescape(nal[:16])[1:])
-    bits.ue(), bits.ue(), bits.u(1)  # both ids, entropy_coding_mode
-    return bool(bits.u(1))
-
-
 def write_pps(new_id: int, sps_id: int) -> bytes:
     """A picture parameter set for I_PCM pictures: CAVLC, one slice group, deblocking under control."""
     out = BitWriter().ue(new_id).ue(sps_id).u(2, 0)  # entropy_coding_mode, bottom_field_pic_order
@@ -240,11 +236,11 @@ class ParameterSets:
     def parse(cls, extradata: bytes) -> ParameterSets:
         """Read either packaging; InputError if it is neither."""
         if extradata[:1] != b"\1":
-            units = [nal for nal in annexb_nals(extradata) if nal]
+            units = [nal for nal in nals(extradata, 0) if nal]
             return cls(extradata, 0, _of_kind(units, NAL_SPS), _of_kind(units, NAL_PPS))
         try:
-            sps, at = _length_prefixed(extradata, 6, extradata[5] & 31)
-            pps, _ = _length_prefixed(extradata, at + 1, extradata[at])
+            sps, at = length_prefixed(extradata, 6, extradata[5] & 31)
+            pps, _ = length_prefixed(extradata, at + 1, extradata[at])
         except IndexError:
             raise InputError("the H.264 decoder configuration ends too early; the video is damaged") from None
         return cls(extradata, 1 + (extradata[4] & 3), sps, pps)
@@ -253,8 +249,8 @@ class ParameterSets:
         """The extradata with one more picture parameter set."""
         if not self.length_size:
             return self.extradata + START_CODE + pps
-        _, at = _length_prefixed(self.extradata, 6, self.extradata[5] & 31)
-        _, end = _length_prefixed(self.extradata, at + 1, self.extradata[at])
+        _, at = length_prefixed(self.extradata, 6, self.extradata[5] & 31)
+        _, end = length_prefixed(self.extradata, at + 1, self.extradata[at])
         count = bytes([self.extradata[at] + 1])
         sets = self.extradata[at + 1 : end] + len(pps).to_bytes(2, "big") + pps
         return self.extradata[:at] + count + sets + self.extradata[end:]
@@ -264,7 +260,8 @@ def _of_kind(units: list[bytes], kind: int) -> tuple[bytes, ...]:
     return tuple(nal for nal in units if nal[0] & 31 == kind)
 
 
-def _length_prefixed(data: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
+def length_prefixed(data: bytes, at: int, count: int) -> tuple[tuple[bytes, ...], int]:
+    """So many units of a decoder configuration, each after two bytes of length, and where they end."""
     units = []
     for _ in range(count):
         size = data[at] << 8 | data[at + 1]

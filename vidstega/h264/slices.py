@@ -37,7 +37,6 @@ class Sets:
 class SliceHeader:
     """What of a slice header its data and its place depend on."""
 
-    nal_type: int
     nal_ref_idc: int
     first_mb: int
     kind: int  # SLICE_P, SLICE_B or SLICE_I
@@ -48,10 +47,8 @@ class SliceHeader:
     poc_lsb: int
     redundant: int  # redundant_pic_cnt
     refs: tuple[int, int]
-    direct_spatial: bool
     cabac_init_idc: int
     qp: int
-    deblocking_off: bool
     data_bit: int  # where slice_data begins, in bits of the NAL unit without emulation prevention
 
 
@@ -70,7 +67,7 @@ def refusal(sps: SPS, pps: PPS) -> str | None:
     if sps.tools.lossless:
         return "lossless coding (transform bypass)"
     if sps.mb_size[0] * sps.mb_size[1] > _MOST_MACROBLOCKS:
-        return f"pictures of {16 * sps.mb_size[0]:,}x{16 * sps.mb_size[1]:,}, larger than any level allows"
+        return f"pictures of {sps.size[0]:,}x{sps.size[1]:,}, larger than any level allows"
     if pps.slice_groups > 1:
         return "slice groups (flexible macroblock ordering)"
     return None
@@ -116,7 +113,7 @@ class _Reader:
         idr_pic_id = bits.ue() if self.type == NAL_IDR else -1
         poc_lsb = self._order()
         redundant = bits.ue() if pps.redundant_pictures else 0
-        direct_spatial = bool(kind == SLICE_B and bits.u(1))
+        bits.u(1 if kind == SLICE_B else 0)  # direct_spatial_mv_pred_flag
         refs = self._refs(kind)
         self._modifications(kind)
         if (pps.weighted and kind == SLICE_P) or (pps.weighted_bipred == 1 and kind == SLICE_B):
@@ -125,11 +122,10 @@ class _Reader:
             self._marking()
         init_idc = bits.ue() if pps.cabac and kind != SLICE_I else 0
         qp = pps.init_qp + bits.se()
-        deblocking_off = self._deblocking()
+        self._deblocking()
         if init_idc > 2 or not 0 <= qp <= 51:
             raise InputError(_NONSENSE)
         return SliceHeader(
-            nal_type=self.type,
             nal_ref_idc=self.ref_idc,
             first_mb=first_mb,
             kind=kind,
@@ -140,10 +136,8 @@ class _Reader:
             poc_lsb=poc_lsb,
             redundant=redundant,
             refs=refs,
-            direct_spatial=direct_spatial,
             cabac_init_idc=init_idc,
             qp=qp,
-            deblocking_off=deblocking_off,
             data_bit=bits.position,
         )
 
@@ -201,10 +195,6 @@ class _Reader:
                 for _ in range({3: 2, 5: 0}.get(command, 1)):
                     self.bits.ue()
 
-    def _deblocking(self) -> bool:
-        if not self.pps.deblocking_control:
-            return False
-        idc = self.bits.ue()
-        if idc != 1:
+    def _deblocking(self) -> None:
+        if self.pps.deblocking_control and self.bits.ue() != 1:
             self.bits.se(), self.bits.se()
-        return idc == 1

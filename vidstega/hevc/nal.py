@@ -11,10 +11,8 @@ NAL_SEI = (39, 40)
 IRAP = range(16, 24)
 """Pictures that refer to no other: BLA, IDR, CRA."""
 IDR = (19, 20)
-CRA = 21
 RESETS = (16, 17, 18, 19, 20)
 """IRAP pictures that no picture after them refers back across: BLA and IDR."""
-RASL = (8, 9)
 _SLICES = (*range(10), *range(16, 22))
 _BETWEEN = (35, 36, 37, 38)  # access unit delimiter, ends of sequence and of stream, filler
 _SEI_HASH = 132

@@ -14,19 +14,9 @@ from vidstega.residual import Signs
 
 
 def quanta(signs: Signs, units: Sequence[bytes], sets: Sets) -> NDArray[np.float32]:
-    """The size in samples of a level of 1 at each sign, in the norm of its block.
+    """The size in samples of a level of 1 at each sign of a walked picture, in the norm of its block.
 
-    Turning a sign changes its block by an energy of (2 * level * quantum) ** 2, summed over samples, before
-    the loop filters and clipping.
-
-    Parameters
-    ----------
-    signs : Signs
-        Signs of a picture that was walked.
-    units : sequence of bytes
-        The picture's slice segment NAL units.
-    sets : Sets
-        The parameter sets in force.
+    It is what `h264.scaling.quanta` gives, from slice segment NAL units and the parameter sets in force.
     """
     out = np.empty(len(signs), np.float32)
     header: SliceHeader | None = None

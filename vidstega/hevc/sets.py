@@ -8,7 +8,8 @@ from itertools import accumulate, pairwise
 
 from vidstega.errors import InputError
 from vidstega.h264.bits import Bits, unescape
-from vidstega.h264.nal import annexb_nals
+from vidstega.h264.nal import nals
+from vidstega.h264.sets import length_prefixed
 from vidstega.hevc.nal import NAL_PPS, NAL_SPS, NAL_VPS, kind_of, layer_of
 from vidstega.hevc.references import ShortTerm, read_short_term
 from vidstega.hevc.scaling import DEFAULTS, ScalingLists, read_lists
@@ -313,7 +314,7 @@ class ParameterSets:
         if extradata[:1] == b"\1" and len(extradata) > 22:
             units, length_size = list(_arrays(extradata)), 1 + (extradata[21] & 3)
         else:
-            units, length_size = list(annexb_nals(extradata)), 0
+            units, length_size = list(nals(extradata, 0)), 0
         sps, pps = (
             tuple(n for n in units if is_set(n) and kind_of(n) == kind) for kind in (NAL_SPS, NAL_PPS)
         )
@@ -326,14 +327,12 @@ def is_set(nal: bytes) -> bool:
 
 
 def _arrays(data: bytes) -> list[bytes]:
-    units, at = [], 23
+    units: list[bytes] = []
+    at = 23
     try:
         for _ in range(data[22]):
-            count, at = data[at + 1] << 8 | data[at + 2], at + 3
-            for _ in range(count):
-                size = data[at] << 8 | data[at + 1]
-                units.append(data[at + 2 : at + 2 + size])
-                at += 2 + size
+            some, at = length_prefixed(data, at + 3, data[at + 1] << 8 | data[at + 2])
+            units += some
     except IndexError:
         raise InputError("the HEVC decoder configuration ends too early; the video is damaged") from None
     return units

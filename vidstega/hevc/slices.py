@@ -43,7 +43,6 @@ class SliceHeader:
     initial : which of the three sets of initial contexts it has
     merges : MaxNumMergeCand
     chroma_qp_offset : of Cb and Cr, picture and slice together
-    entries : entry points, where tiles or rows begin
     data_bit : where slice data begins, in bits of the NAL unit without emulation prevention
     """
 
@@ -62,7 +61,6 @@ class SliceHeader:
     merges: int = 5
     qp: int = 26
     chroma_qp_offset: tuple[int, int] = (0, 0)
-    entries: int = 0
     data_bit: int = 0
 
 
@@ -123,17 +121,17 @@ def parse_header(nal: bytes, sets: Sets, before: SliceHeader | None = None) -> S
     if dependent:
         if before is None or before.pps.id != pps.id or before.place.kind != kind_of(nal):
             raise InputError(_NONSENSE)
-        header = replace(before, first=first, dependent=True, address=address, data_bit=0, entries=0)
+        header = replace(before, first=first, dependent=True, address=address, data_bit=0)
     else:
         header = _Reader(bits, nal, sps, pps).header(address)
-    entries = _entry_points(bits, sps, pps)
+    _entry_points(bits, sps, pps)
     if pps.header_extension:
         bits.u(8 * bits.ue())
     if not bits.u(1):  # byte_alignment( )
         raise InputError(_NONSENSE)
     if bits.position % 8 and bits.u(-bits.position % 8):
         raise InputError(_NONSENSE)
-    return replace(header, entries=entries, data_bit=bits.position)
+    return replace(header, data_bit=bits.position)
 
 
 def _front(nal: bytes, sets: Sets) -> tuple[Bits, bool, int, PPS, SPS]:
@@ -157,16 +155,16 @@ def _front(nal: bytes, sets: Sets) -> tuple[Bits, bool, int, PPS, SPS]:
     return bits, dependent, address, pps, sps
 
 
-def _entry_points(bits: Bits, sps: SPS, pps: PPS) -> int:
+def _entry_points(bits: Bits, sps: SPS, pps: PPS) -> None:
+    """Where tiles or rows begin (7.3.6.1): a walk finds that by itself."""
     if not (pps.tiling or pps.wavefront):
-        return 0
+        return
     count = bits.ue()
     columns, rows = sps.ctbs
     if count > columns * rows:
         raise InputError(_NONSENSE)
     if count:
         bits.u(count * (1 + bits.ue()))
-    return count
 
 
 class _Reader:

@@ -29,21 +29,9 @@ _CELL = 4
 
 
 def walk_picture(units: Sequence[bytes], sets: Sets) -> Picture:
-    """Walk a picture through to the stop bit of each of its slice segments.
+    """Walk a picture through to the stop bit of each of its slice segments, given as NAL units in order.
 
-    Parameters
-    ----------
-    units : sequence of bytes
-        The slice segment NAL units of one picture in order, without start codes or lengths. Trailing zero
-        bytes may be left on.
-    sets : Sets
-        The parameter sets in force.
-
-    Returns
-    -------
-    Picture
-        With an obstacle and no signs, never an exception, where the picture is damaged or coded in a
-        way that is not read. Its places are cells of 4x4 samples of luma.
+    It takes and gives what `h264.walk.walk_picture` does; its places are cells of 4x4 samples of luma.
     """
     headers: list[SliceHeader] = []
     try:

@@ -101,21 +101,19 @@ def _own_bytes(kind: bytes, body: bytes, parent: bytes, handler: bytes) -> int |
     return 0 if kind in _PARENTS else _HEADS.get(kind)
 
 
-def top_level(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, place and size of each box of a file, without reading what is in them."""
-    end = file.seek(0, os.SEEK_END)
-    at = 0
-    while at + 8 <= end:
+def walk(file: BinaryIO, at: int, stop: int) -> Iterator[tuple[bytes, int, int, int]]:
+    """Kind, start, start of the body and end of each box in a part of a file; what is in them is not read."""
+    while at + 8 <= stop:
         file.seek(at)
         head = file.read(16)
-        size = int.from_bytes(head[:4], "big")
+        size, body = int.from_bytes(head[:4], "big"), at + 8
         if size == 1:
-            size = int.from_bytes(head[8:16], "big")
-        size = size or end - at
-        if size < 8 or at + size > end:
+            size, body = int.from_bytes(head[8:], "big"), at + 16
+        end = at + size if size else stop
+        if end < body or end > stop:
             return
-        yield head[4:8], at, size
-        at += size
+        yield head[4:8], at, body, end
+        at = end
 
 
 def read_movie(path: str | os.PathLike[str]) -> Box | None:
@@ -149,7 +147,8 @@ def write_movie(path: Path, movie: Box) -> bool:
 
 
 def _find_movie(file: BinaryIO) -> tuple[int, int] | None:
-    return next(((at, size) for kind, at, size in top_level(file) if kind == b"moov"), None)
+    boxes = walk(file, 0, file.seek(0, os.SEEK_END))
+    return next(((at, end - at) for kind, at, _, end in boxes if kind == b"moov"), None)
 
 
 def _read_at(file: BinaryIO, at: int, size: int) -> Box | None:

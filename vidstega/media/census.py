@@ -34,7 +34,7 @@ def is_doubtful(scan: Scan) -> bool:
         or (times == NO_TIME).any()
         or misses_times(scan)
         or goes_back(scan)
-        or (scan.source.reorder > 0 and (np.diff(times) == 0).any())
+        or (scan.source.look.reorder > 0 and (np.diff(times) == 0).any())
         or not scan.packets["flags"][0] & SAFE
     )
 
@@ -50,7 +50,7 @@ def certain_frames(scan: Scan) -> int:
 
 def misses_times(scan: Scan) -> bool:
     """Whether the times of packets are those of decoding, though frames are shown in another order."""
-    return scan.format == "avi" and scan.source.reorder > 0 and not scan.source.as_decoded
+    return scan.format == "avi" and scan.source.look.reorder > 0 and not scan.source.as_decoded
 
 
 def goes_back(scan: Scan) -> bool:

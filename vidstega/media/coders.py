@@ -5,9 +5,8 @@ A recipe is a small frozen value that can be sent to a worker; `coder` makes of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from av.packet import Packet
@@ -27,33 +26,6 @@ PacketRow = tuple[int, int, int, int, int, int, int]
 
 Coded = tuple[PacketRow, Any]
 """A packet: its row and its bytes."""
-
-
-class Coder(Protocol):
-    """Codes the frames of one span."""
-
-    extradata: bytes
-
-    @property
-    def on_packet(self) -> Callable[[Packet[Any]], None] | None:
-        """Told of each packet that is decoded for a frame that is wanted."""
-
-    def put(self, frame: VideoFrame) -> list[Coded]:
-        """Packets that are ready with this frame."""
-
-    def finish(self) -> list[Coded]:
-        """Those that are left."""
-
-
-class Recipe(Protocol):
-    """How all spans of a video are coded."""
-
-    @property
-    def container(self) -> str:
-        """Name of the container, as libav's muxers have it."""
-
-    def coder(self, source: Source, span: Span, packets: Packets) -> Coder:
-        """What codes one span, given the rows of its packets."""
 
 
 def wants_header(container: str) -> bool:
@@ -81,8 +53,8 @@ class RawPictures:
     extradata: bytes
     in_band: tuple[bytes, ...] = ()
 
-    def coder(self, source: Source, span: Span, packets: Packets) -> Coder:
-        """See `Recipe`."""
+    def coder(self, source: Source, span: Span, packets: Packets) -> _RawCoder:
+        """What codes one span, given the rows of its packets."""
         return _RawCoder(self, span, packets)
 
 
@@ -98,9 +70,20 @@ class Encoding:
         """The same for pictures that were graded in such light."""
         return replace(self, lossless=self.lossless.graded(light), light=light)
 
-    def coder(self, source: Source, span: Span, packets: Packets) -> Coder:
-        """See `Recipe`."""
+    def coder(self, source: Source, span: Span, packets: Packets) -> _EncodedFrames:
+        """What codes one span, given the rows of its packets."""
         return _EncodedFrames(self, source, span, packets)
+
+
+@dataclass(frozen=True)
+class Copied:
+    """Packets that are copied, but for some of their bits; nothing is coded."""
+
+    container: str
+
+
+Recipe = RawPictures | Encoding
+"""How all spans of a video are coded."""
 
 
 class _RawCoder:
@@ -124,6 +107,7 @@ class _RawCoder:
             self._replaced[packet.pts] = captions, first[: h264.SLICE_HEAD]
 
     def put(self, frame: VideoFrame) -> list[Coded]:
+        """Packets that are ready with this frame."""
         pts, dts = next(self._times)
         captions, first = self._replaced.pop(pts)
         if self._alone:
@@ -135,6 +119,7 @@ class _RawCoder:
         return [((pts, dts, self._durations[pts], -1, 0, len(data), 0 if self._alone else KEY), data)]
 
     def finish(self) -> list[Coded]:
+        """Packets that are left."""
         return []
 
 
@@ -150,10 +135,8 @@ class _EncodedFrames:
         self._durations = iter(_durations(span, packets))
         self.extradata = self._encoder.extradata
 
-    def put(self, frame: VideoFrame) -> list[Coded]:
-        return self._coded(frame)
-
-    def _coded(self, frame: VideoFrame | None) -> list[Coded]:
+    def put(self, frame: VideoFrame | None) -> list[Coded]:
+        """Packets that are ready with this frame; None for the last ones."""
         assert self._encoder is not None
         return [(self._row(packet), packet) for packet in self._encoder.encode(frame)]
 
@@ -162,7 +145,8 @@ class _EncodedFrames:
         return at, at, duration, -1, 0, packet.size, KEY if packet.is_keyframe else 0
 
     def finish(self) -> list[Coded]:
-        packets = self._coded(None)
+        """Packets that are left."""
+        packets = self.put(None)
         self._encoder = None  # its frames are let go before the next span makes its own
         return packets
 

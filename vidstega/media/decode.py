@@ -7,6 +7,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 import av.codec.context
@@ -133,11 +134,74 @@ def decode_span(
         )
 
 
-def decode_all(source: Source, packets: Packets, threads: int = 1) -> Iterator[VideoFrame]:
+def decode_all(source: Source, packets: Packets) -> Iterator[VideoFrame]:
     """All frames that come out where decoding starts at the first packet; what is damaged is passed over."""
     with reading(source.path, skip_frame="all") as container:
         way = _Way(replace(source, as_decoded=True), 0, packets, int(packets["pts"].min()))
-        yield from _decode(container, way, threads)
+        yield from _decode(container, way, 1)
+
+
+def decode_strictly(
+    source: Source,
+    first: int,
+    packets: Packets,
+    wanted: NDArray[np.bool_] | None = None,
+    threads: int = 1,
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Decode packets from ordinal `first` on without any tolerance, and give ordinals and frames.
+
+    It is for coding without interlacing.
+
+    Parameters
+    ----------
+    packets : rows of the packet table; decoding can start at the first of them
+    wanted : which of them are to come out; where it is given, pictures that none depends on are passed over
+
+    Raises
+    ------
+    InputError
+        If the decoder has anything to complain about.
+    """
+    ordinals = {pts: ordinal for ordinal, pts in enumerate(packets["pts"].tolist(), first)}
+    with reading(source.path, skip_frame="all") as container:
+        context = _decoder(container, source, threads)
+        context.options = {"err_detect": "explode"}
+        try:
+            for frame in _strictly(container, context, source, first, packets, wanted):
+                ordinal = ordinals.get(frame.pts)
+                if frame.is_corrupt:
+                    raise InputError(f"{source.path}: packet {ordinal} decodes as damaged")
+                if ordinal is not None and (wanted is None or wanted[ordinal - first]):
+                    yield ordinal, frame
+        except av.error.FFmpegError as error:
+            raise InputError(
+                f"{source.path}: a decoder that forgives nothing stops ({error.strerror})"
+            ) from None
+
+
+def _strictly(
+    container: InputContainer,
+    context: Any,
+    source: Source,
+    first: int,
+    packets: Packets,
+    wanted: NDArray[np.bool_] | None,
+) -> Iterator[VideoFrame]:
+    for ordinal, packet in islice(packets_from(container, source, first, packets[0]), len(packets)):
+        # of other codecs' pictures a decoder does not know which ones none depends on
+        passed_over = source.codec == "h264" and wanted is not None and not wanted[ordinal - first]
+        context.skip_frame = "NONREF" if passed_over else "DEFAULT"
+        yield from context.decode(packet)
+    yield from context.decode(None)
+
+
+def _decoder(container: InputContainer, source: Source, threads: int) -> Any:
+    """The decoder of the carrying stream, set up and not yet begun."""
+    context: Any = container.streams[source.index].codec_context
+    context.thread_count = threads
+    context.thread_type = "AUTO" if threads > 1 else "NONE"
+    context.reorder_depth = source.look.reorder
+    return context
 
 
 def _check_look(source: Source, frame: VideoFrame) -> None:
@@ -183,15 +247,12 @@ class _Way:
 
 def _decode(container: InputContainer, way: _Way, threads: int) -> Iterator[VideoFrame]:
     source = way.source
-    context: Any = container.streams[source.index].codec_context
-    context.thread_count = threads
-    context.thread_type = "AUTO" if threads > 1 else "NONE"
-    context.reorder_depth = source.reorder
+    context = _decoder(container, source, threads)
     if way.alone:
         context.flags2 |= av.codec.context.Flags2.show_all  # or FFmpeg waits for a key frame
     passed_over: Any = suppress(av.error.FFmpegError) if source.as_decoded else nullcontext()
     try:
-        for packet in _prepared(container, way):
+        for packet in _prepared(container, context, way):
             with passed_over:
                 yield from context.decode(packet)
         with passed_over:
@@ -200,17 +261,14 @@ def _decode(container: InputContainer, way: _Way, threads: int) -> Iterator[Vide
         return  # the frames that are missing are counted by the caller
 
 
-def _prepared(container: InputContainer, way: _Way) -> Iterator[Packet[Any]]:
+def _prepared(container: InputContainer, context: Any, way: _Way) -> Iterator[Packet[Any]]:
     """The packets of the way, each with what the decoder has to know about it."""
     source = way.source
-    context: Any = container.streams[source.index].codec_context
     # Frames that are shown before the first that is wanted, and that no other depends on, need no decoding.
     early, unneeded = way.early(), "ALL" if way.alone else "NONREF"
     may_skip = source.codec == "h264" and not source.as_decoded
-    for ordinal, packet in packets_from(container, source, way.first, way.packets[0]):
-        if ordinal >= way.first + len(way.packets):
-            return
-        row, on_the_way = way.packets[ordinal - way.first], bool(early[ordinal - way.first])
+    packets = packets_from(container, source, way.first, way.packets[0])
+    for row, on_the_way, (_, packet) in zip(way.packets, early, packets, strict=False):
         context.skip_frame = unneeded if on_the_way and may_skip else "DEFAULT"
         if way.on_packet is not None and not on_the_way:
             way.on_packet(packet)

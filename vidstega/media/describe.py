@@ -18,10 +18,9 @@ from av.video.frame import VideoFrame
 from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
 from vidstega.media.decode import DecodeError, decode_span
-from vidstega.media.light import Light, light_of
+from vidstega.media.light import Light, light_of, names
 from vidstega.media.likeness import as_entry, as_track
 from vidstega.media.open import codec_name, is_cover_art, reading
-from vidstega.media.side import names, side_data
 from vidstega.media.source import Scan
 
 Traits = dict[str, Any]
@@ -111,13 +110,9 @@ def _describe(stream: Any, track: Box | None) -> Traits:
 
 def _codec(stream: Any) -> str:
     """Its name; MP4 tells the layers of MPEG sound apart no more than their decoder does."""
-    if stream.codec_context is not None and codec_name(stream) in ("mp1", "mp2", "mp3"):
+    if codec_name(stream) in ("mp1", "mp2", "mp3"):
         return "MPEG sound"
-    return (
-        codec_name(stream)
-        if stream.codec_context is not None
-        else str(getattr(stream, "name", None) or "unknown")
-    )
+    return codec_name(stream) or "unknown"
 
 
 def _picture(stream: Any) -> Traits:
@@ -178,7 +173,7 @@ def first_frame(scan: Scan) -> Iterator[VideoFrame]:
 
 def light(scan: Scan) -> Light:
     """How the pictures were graded."""
-    return next((light_of(side_data(frame)) for frame in first_frame(scan)), Light())
+    return next((light_of(frame) for frame in first_frame(scan)), Light())
 
 
 def accompanies(scan: Scan) -> set[str]:

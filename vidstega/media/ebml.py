@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 SEGMENT, TRACKS, CLUSTER, ENTRY, VOID, CRC = 0x18538067, 0x1654AE6B, 0x1F43B675, 0xAE, 0xEC, 0xBF
-NUMBER, UID, TYPE, NAME, CODEC, PRIVATE, VIDEO = 0xD7, 0x73C5, 0x83, 0x536E, 0x86, 0x63A2, 0xE0
+NUMBER, UID, NAME, CODEC, PRIVATE, VIDEO = 0xD7, 0x73C5, 0x536E, 0x86, 0x63A2, 0xE0
 AUDIO, RATE, CHANNELS, BITS = 0xE1, 0xB5, 0x9F, 0x6264
 ENCODINGS = 0x6D80
 DISPLAY_WIDTH, DISPLAY_HEIGHT, DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
@@ -75,26 +76,24 @@ def real(value: float) -> bytes:
 def read_tracks(path: Path) -> Tracks | None:
     """The descriptions of a file's tracks, None if there are none before its first frame."""
     with path.open("rb") as file:
-        at, end = 0, path.stat().st_size
-        while at < end:
-            file.seek(at)
-            name, start, size = _element_at(file, at)
-            if name == TRACKS and size is not None and size <= _MOST_BYTES:
-                file.seek(start)
-                inside = parse(file.read(size))
-                entries = [parse(content) for key, content in inside if key == ENTRY]
-                return Tracks(at, start + size - at, entries, inside[:1] != [] and inside[0][0] == CRC)
-            if name in (CLUSTER, 0):
-                return None
-            at = start if name == SEGMENT else end if size is None else start + size
+        return tracks_in(file)
+
+
+def tracks_in(file: BinaryIO) -> Tracks | None:
+    """The same of a file that is open, or in memory."""
+    at, end = 0, file.seek(0, os.SEEK_END)
+    while at < end:
+        file.seek(at)
+        name, start, size = _element_at(file, at)
+        if name == TRACKS and size is not None and size <= _MOST_BYTES:
+            file.seek(start)
+            inside = parse(file.read(size))
+            entries = [parse(content) for key, content in inside if key == ENTRY]
+            return Tracks(at, start + size - at, entries, inside[:1] != [] and inside[0][0] == CRC)
+        if name in (CLUSTER, 0):
+            return None
+        at = start if name == SEGMENT else end if size is None else start + size
     return None
-
-
-def parse_tracks(data: bytes) -> list[Elements]:
-    """The descriptions of the tracks of a file that is in memory."""
-    segment = next((content for name, content in _lenient(data) if name == SEGMENT), b"")
-    tracks = next((content for name, content in _lenient(segment) if name == TRACKS), b"")
-    return [parse(content) for name, content in parse(tracks) if name == ENTRY]
 
 
 def write_tracks(path: Path, tracks: Tracks) -> None:
@@ -151,14 +150,3 @@ def _element_at(file: BinaryIO, at: int) -> tuple[int, int, int | None]:
         return 0, at, None
     start, size = _size_at(head, width)
     return int.from_bytes(head[:width], "big"), at + start, size
-
-
-def _lenient(data: bytes) -> Elements:
-    """Like `parse`, but the last element may be cut or of unknown size, as in a file without frames."""
-    elements, at = [], 0
-    while at + 2 < len(data) and (width := _width(data[at])) <= 4:
-        start, size = _size_at(data, at + width)
-        stop = len(data) if size is None else start + size
-        elements.append((int.from_bytes(data[at : at + width], "big"), data[start:stop]))
-        at = stop
-    return elements

@@ -1,4 +1,4 @@
-"""Coding frames without loss."""
+"""Coding frames, without loss or with."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from av.video.frame import VideoFrame
 
 from vidstega.errors import UnsupportedError
 from vidstega.media.decode import planes
-from vidstega.media.light import Light
-from vidstega.media.side import names
+from vidstega.media.light import Light, names
 from vidstega.media.source import Source
 
 

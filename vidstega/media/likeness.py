@@ -64,7 +64,8 @@ def as_entry(stream: Any) -> ebml.Elements:
         header = _header("matroska", lambda output: add_copy(output, stream))
     except (av.error.FFmpegError, ValueError):
         return []
-    return next(iter(ebml.parse_tracks(header)), [])
+    tracks = ebml.tracks_in(BytesIO(header))
+    return tracks.entries[0] if tracks and tracks.entries else []
 
 
 def _header(muxer: str, add: Callable[[OutputContainer], Any]) -> bytes:
@@ -131,11 +132,7 @@ def add_coded(
 
 @contextmanager
 def _described_like(track: Box | None, source: Source, recipe: Encoding) -> Iterator[Any]:
-    """A stream by a recipe's codec, described by libav's own reading of an MP4 header.
-
-    It is the one way to give a muxer what PyAV has no setter for: mirroring, cropping, what is spherical.
-    """
-
+    """A stream by a recipe's codec, described by libav's own reading of an MP4 header."""
     movie = boxes.parse_movie(header := _coded_header(source, recipe))
     assert movie is not None
     told = boxes.tracks(movie)[0]

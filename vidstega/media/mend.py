@@ -85,15 +85,13 @@ def _end_as(track: Box, movie: Box, like: Box, source: Box) -> None:
 
 def _describe_as(track: Box, like: Box) -> None:
     """Give a track another's handler, media header and sample descriptions, byte by byte."""
-    media, other = track.get(b"mdia"), like.get(b"mdia")
-    handler, header = like.get(b"mdia", b"hdlr"), boxes.media_header(like)
-    samples, described = track.get(b"mdia", b"minf", b"stbl"), like.get(b"mdia", b"minf", b"stbl", b"stsd")
-    if None in (media, other, handler, samples, described):
+    media, samples = track.get(b"mdia"), track.get(b"mdia", b"minf", b"stbl")
+    handler, described = like.get(b"mdia", b"hdlr"), like.get(b"mdia", b"minf", b"stbl", b"stsd")
+    if media is None or samples is None or handler is None or described is None:
         return
-    assert media is not None and handler is not None and samples is not None and described is not None
     media.put(handler)
     samples.put(described)
-    information = media.get(b"minf")
+    information, header = media.get(b"minf"), boxes.media_header(like)
     if information is not None and header is not None:
         information.drop(*boxes.MEDIA_HEADERS)
         information.children.insert(0, header)

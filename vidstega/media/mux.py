@@ -21,7 +21,7 @@ from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 
 from vidstega.errors import OutputError, ParameterError, UnsupportedError
-from vidstega.media.coders import Coded, Encoding, Recipe
+from vidstega.media.coders import Coded, Copied, Encoding, Recipe
 from vidstega.media.likeness import ISO
 from vidstega.media.mend import mend
 from vidstega.media.open import Heard, is_cover_art, packets_of, reading, solid
@@ -65,7 +65,7 @@ def _is_chapter_track(container: str, stream: Any, source: InputContainer) -> bo
 def mux(
     scan: Scan,
     target: Path,
-    recipe: Recipe,
+    recipe: Recipe | Copied,
     parts: Iterable[tuple[tuple[int, int], Iterable[Coded]]],
     *,
     progress: Callable[[int], None] | None = None,
@@ -121,7 +121,7 @@ def mux(
     return {info.index for info in scan.streams} - set(copies)
 
 
-def _known_stream(scan: Scan, recipe: Recipe) -> int | None:
+def _known_stream(scan: Scan, recipe: Recipe | Copied) -> int | None:
     """The carrying stream, if the file's headers say all of it that the output needs."""
     # Of a copied stream Matroska also notes where chroma is sited, which a scan does not tell.
     enough = isinstance(recipe, Encoding) or recipe.container != "matroska"
@@ -182,7 +182,7 @@ def _movie_timescale(source: InputContainer, scan: Scan) -> int:
 
 
 def _streams(
-    adder: Adder, source: InputContainer, output: OutputContainer, scan: Scan, recipe: Recipe
+    adder: Adder, source: InputContainer, output: OutputContainer, scan: Scan, recipe: Recipe | Copied
 ) -> dict[int, Added | None]:
     """By index: the output's stream, or None where the content travels by other means than packets."""
     copies: dict[int, Added | None] = {}

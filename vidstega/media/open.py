@@ -36,10 +36,11 @@ _READS = (
 )
 
 
-def open_input(
+@contextmanager
+def reading(
     path: str | os.PathLike[str], *, skip_frame: str = "default", known_stream: int | None = None
-) -> InputContainer:
-    """Open a video file for reading; InputError in one line if that cannot be.
+) -> Iterator[InputContainer]:
+    """A video file, open for reading; InputError in one line if that cannot be.
 
     FFmpeg decodes a frame or more to learn what the headers do not say. Where that is known from a scan it
     need not, and opening a large video takes a few milliseconds: `skip_frame` ("all", or "nokey" for all
@@ -48,23 +49,19 @@ def open_input(
     av.logging.set_level(None)  # PyAV's own callback takes the GIL in decoder threads, which deadlocks
     where = Path(path)
     _check_file(where)
-    options: list[Any] = [] if known_stream is None else [{}] * known_stream + [{"skip_frame": "all"}]
+    streams: list[Any] = [] if known_stream is None else [{}] * known_stream + [{"skip_frame": "all"}]
+    options = {"protocol_whitelist": "file", "format_whitelist": ",".join(_READS)}
+    options |= {"skip_frame": skip_frame} if skip_frame != "default" else {}
+    name = str(where.absolute())
     try:
-        return av.open(
-            str(where.absolute()),
-            metadata_errors="ignore",
-            options={
-                "protocol_whitelist": "file",
-                "format_whitelist": ",".join(_READS),
-                **({"skip_frame": skip_frame} if skip_frame != "default" else {}),
-            },
-            stream_options=options,
-        )
+        container = av.open(name, metadata_errors="ignore", options=options, stream_options=streams)
     except PermissionError:
         raise InputError(f"{where} may not be read: permission denied") from None
     except (av.error.FFmpegError, ValueError, OSError):
         check_not_encrypted(where)
         raise InputError(f"{where} cannot be read as a video; it is damaged or of another kind") from None
+    with container:
+        yield container
 
 
 def _check_file(path: Path) -> None:
@@ -77,18 +74,6 @@ def _check_file(path: Path) -> None:
     if path.is_dir():
         raise InputError(f"{path} is a directory; give a video file")
     raise InputError(f"{path} is no regular file" if exists else f"{path} does not exist")
-
-
-@contextmanager
-def reading(
-    path: str | os.PathLike[str], *, skip_frame: str = "default", known_stream: int | None = None
-) -> Iterator[InputContainer]:
-    """`open_input`, closed at the end."""
-    container = open_input(path, skip_frame=skip_frame, known_stream=known_stream)
-    try:
-        yield container
-    finally:
-        container.close()
 
 
 def best_video(container: InputContainer) -> VideoStream:
@@ -115,9 +100,9 @@ def packets_of(container: InputContainer, stream: Any = None) -> Iterator[Packet
 
 
 def codec_name(stream: Any) -> str:
-    """The codec's own name, whatever decoder reads it ("av1", not "libdav1d")."""
+    """The codec's own name, whatever decoder reads it ("av1", not "libdav1d"); empty if it has none."""
     context = stream.codec_context
-    return str(context.codec.canonical_name if context is not None else "unknown")
+    return str(context.codec.canonical_name if context is not None else getattr(stream, "name", None) or "")
 
 
 def only(container: InputContainer, index: int) -> None:

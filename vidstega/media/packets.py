@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from av.packet import Packet
@@ -16,12 +15,11 @@ from vidstega import files
 from vidstega.errors import InputError
 from vidstega.media.boxes import is_quicktime
 from vidstega.media.coded import essence_digest
-from vidstega.media.coders import Coded
+from vidstega.media.coders import Coded, Copied
 from vidstega.media.decode import packets_from
 from vidstega.media.mux import mux
 from vidstega.media.open import reading
-from vidstega.media.segments import Span
-from vidstega.media.source import Packets, Scan, Source
+from vidstega.media.source import Scan
 from vidstega.media.tracks import MUXERS
 from vidstega.pool import Work
 
@@ -43,11 +41,9 @@ def packets_at(scan: Scan, ordinals: NDArray[np.int64]) -> Iterator[tuple[int, b
     if not len(ordinals):
         return
     found = _by_position if "mp4" in scan.format.split(",") else _by_demuxing
-    extra = scan.sets.extra or scan.hevc.extra
-    length_size = extra.length_size if extra else 0
     for ordinal, data in found(scan, ordinals.tolist()):
         told = int(scan.packets["digest"][ordinal])
-        if told and told != essence_digest(data, scan.codec, length_size):
+        if told and told != essence_digest(data, scan.codec, scan.sets.length_size):
             raise InputError(f"{scan.path}: packet {ordinal} is not what it was; did another program write?")
         yield ordinal, data
 
@@ -105,16 +101,6 @@ def patch(scan: Scan, target: Path, changes: Changes) -> bool:
             copy.seek(places[ordinal])
             copy.write(new)
     return True
-
-
-@dataclass(frozen=True)
-class Copied:
-    """A recipe for packets that are copied but for some of their bits."""
-
-    container: str
-
-    def coder(self, source: Source, span: Span, packets: Packets) -> Any:
-        raise NotImplementedError("packets that are copied are not coded")
 
 
 def mux_changed(scan: Scan, target: Path, container: str, changes: Changes, work: Work) -> frozenset[int]:

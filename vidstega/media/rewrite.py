@@ -92,8 +92,8 @@ def rewrite(scan: Scan, target: Path, pieces: Sequence[Piece], recipe: Recipe, w
     started, clock = time.perf_counter(), Clock()
     if isinstance(recipe, Encoding):
         recipe = recipe.graded(light(scan))
-    digests: list[NDArray[np.uint64]] = []
-    as_read: list[NDArray[np.uint64]] = []
+    digests: list[int] = []
+    as_read: list[int] = []
     pieces = _told_apart(scan, pieces, work)
 
     def coded() -> Iterator[tuple[tuple[int, int], _Coding | PieceFile]]:
@@ -103,8 +103,8 @@ def rewrite(scan: Scan, target: Path, pieces: Sequence[Piece], recipe: Recipe, w
                 raise VerificationError("the encoder changed its header between frames")
             header = part.extradata
             yield piece.span.replaced, part
-            digests.append(part.digests)
-            as_read.append(part.as_read)
+            digests.extend(part.digests)
+            as_read.extend(part.as_read)
             clock.add(part.seconds)
 
     with work.progress.stage("embed", len(scan.packets)) as advance:
@@ -113,9 +113,9 @@ def rewrite(scan: Scan, target: Path, pieces: Sequence[Piece], recipe: Recipe, w
     seconds = clock.scaled_to(time.perf_counter() - started, rest="mux")
     if any(piece.apart for piece in pieces):
         started = time.perf_counter()
-        _check_apart(scan, np.concatenate(as_read), work)
+        _check_apart(scan, as_read, work)
         seconds["verify"] = time.perf_counter() - started
-    return Rewritten(frozenset(left_out), np.concatenate(digests), seconds)
+    return Rewritten(frozenset(left_out), np.array(digests, np.uint64), seconds)
 
 
 def _told_apart(scan: Scan, pieces: Sequence[Piece], work: Work) -> Sequence[Piece]:
@@ -141,7 +141,7 @@ def _straight(scan: Scan, threads: int = 1) -> Iterator[VideoFrame]:
     return decode_span(scan.source, 0, scan.packets, scan.pts, threads, whole=True)
 
 
-def _check_apart(scan: Scan, as_read: NDArray[np.uint64], work: Work) -> None:
+def _check_apart(scan: Scan, as_read: Sequence[int], work: Work) -> None:
     """VerificationError unless what was decoded in pieces is what decoding from the start gives."""
     frames = _straight(scan, min(work.pool.workers, cores()))
     for index, frame in enumerate(work.progress.over(frames, "check", len(as_read))):
@@ -156,8 +156,8 @@ class PieceFile:
     path: Path
     packets: Packets = field(repr=False)
     extradata: bytes
-    digests: NDArray[np.uint64] = field(repr=False)
-    as_read: NDArray[np.uint64] = field(repr=False)
+    digests: list[int] = field(repr=False)
+    as_read: list[int] = field(repr=False)
     seconds: dict[str, float]
 
     def __iter__(self) -> Iterator[Coded]:
@@ -200,22 +200,10 @@ class _Coding:
         piece.make_room()
         self._piece, self._straight, self._clock = piece, straight, Clock()
         self._coder = recipe.coder(piece.source, piece.span, piece.packets)
-        self._written: list[int] = []
-        self._read: list[int] = []
-        self._packets = 0
-        self.extradata = self._coder.extradata
-
-    @property
-    def digests(self) -> NDArray[np.uint64]:
-        return np.array(self._written, np.uint64)
-
-    @property
-    def as_read(self) -> NDArray[np.uint64]:
-        return np.array(self._read, np.uint64)
-
-    @property
-    def seconds(self) -> dict[str, float]:
-        return self._clock.seconds
+        self._packets, self.extradata = 0, self._coder.extradata
+        self.digests: list[int] = []
+        self.as_read: list[int] = []
+        self.seconds = self._clock.seconds
 
     def __iter__(self) -> Iterator[Coded]:
         clock = self._clock
@@ -240,12 +228,12 @@ class _Coding:
         if number == 0:
             check_format(frame)
         if piece.apart:
-            self._read.append(frame_digest(frame))
+            self.as_read.append(frame_digest(frame))
             clock.lap("digest")
         changed = piece.transform is not None and piece.transform(number, frame)
         clock.lap("embed")
         if piece.digest:
-            self._written.append(frame_digest(frame) if changed or not piece.apart else self._read[-1])
+            self.digests.append(frame_digest(frame) if changed or not piece.apart else self.as_read[-1])
             clock.lap("digest")
         return self._counted(self._coder.put(frame))
 

@@ -18,33 +18,21 @@ from av.packet import Packet
 
 from vidstega import h264
 from vidstega.errors import InputError
-from vidstega.media.coded import (
-    ESSENTIAL,
-    HEVCPictures,
-    essence,
-    essence_digest,
-    length_size_of,
-    short_digest,
-)
-from vidstega.media.fields import Pairs, h264_fields, mpeg2_fields
+from vidstega.media.coded import ESSENTIAL, essence, essence_digest, pictures_of
 from vidstega.media.open import Heard, best_video, codec_name, is_cover_art, packets_of, reading, solid
 from vidstega.media.source import (
     DISCARD,
     HIDDEN,
-    IDR,
     KEY,
     NO_TIME,
     NONREF,
     PACKET,
-    SAFE,
-    InBand,
     Look,
     Packets,
     Scan,
     Source,
     StreamInfo,
 )
-from vidstega.media.starts import Starts
 from vidstega.media.tags import check_not_encrypted, tags_of
 
 MAX_PIXELS = 1 << 26  # 8192 x 8192; a file that claims more is taken for hostile
@@ -66,10 +54,8 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         stream = best_video(container)
         look = head or _look_of(stream.codec_context)
         _check_look(look, Path(path), stream.codec_context.name)
-        codec, extradata = codec_name(stream), stream.codec_context.extradata
-        sets = h264.ParameterSets.parse(extradata) if codec == "h264" and extradata else None
-        collector = _Collector(codec, stream.codec_context, sets, digest and copied)
-        pictures = collector.pictures
+        codec = codec_name(stream)
+        collector = _Collector(codec, stream.codec_context, digest and copied)
         others = _collect(container, stream, collector, digest)
         packets = collector.table()
         if not len(packets):
@@ -92,15 +78,7 @@ def scan(path: str | os.PathLike[str], *, digest: bool = False, copied: bool = T
         streams = tuple(_describe(s, stream.index, tags) for s in container.streams)
         digests = {index: running.result() for index, running in others.items()}
         extents = {index: running.extent for index, running in others.items() if running.extent}
-        return Scan(
-            source,
-            packets,
-            streams,
-            collector.sets(),
-            digests,
-            extents,
-            hevc=pictures.sets() if pictures else InBand(),
-        )
+        return Scan(source, packets, streams, collector.pictures.sets, digests, extents)
 
 
 def _check_ends(path: str | os.PathLike[str], packets: Packets, frame_s: float) -> None:
@@ -196,56 +174,33 @@ def _reorder(packets: Packets) -> int:
 
 def _describe(stream: Any, carrying: int, tags: dict[int, str]) -> StreamInfo:
     carries = stream.index == carrying
-    codec = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
     language = stream.metadata.get("language", "")
     language = "" if language == "und" else language
-    codec = codec or tags.get(stream.index, "unknown")
+    codec = codec_name(stream) or tags.get(stream.index, "unknown")
     return StreamInfo(stream.index, stream.type, codec, language, carries, is_cover_art(stream))
 
 
 class _Collector:
-    """Builds the packet table, and for H.264 the parameter sets seen in band."""
+    """Builds the packet table of the carrying stream."""
 
-    def __init__(self, codec: str, context: Any, sets: h264.ParameterSets | None, digest: bool) -> None:
-        self._codec, self._digest, self._extra = codec, digest, sets
-        self._starts, self._pairs = Starts(codec, context), Pairs()
-        self._length_size = sets.length_size if sets else 0
-        self._sps: dict[bytes, None] = dict.fromkeys(sets.sps if sets else ())
-        self._pps: dict[bytes, None] = dict.fromkeys(sets.pps if sets else ())
-        self._in_band = False
-        self.pictures = HEVCPictures(context.extradata or b"") if codec == "hevc" else None
+    def __init__(self, codec: str, context: Any, digest: bool) -> None:
+        self._codec, self._digest, self._units = codec, digest, codec in ESSENTIAL
+        self.pictures = pictures_of(codec, context)
         self._rows: list[tuple[int, ...]] = []
         self._chunks: list[Packets] = []
 
     def add(self, packet: Packet[Any]) -> None:
+        data: Any = bytes(packet) if self._units else packet
         flags = (KEY if packet.is_keyframe else 0) | (DISCARD if packet.is_discard else 0)
+        flags |= self.pictures.add(packet, data, packet.is_keyframe)
         digest = 0
-        if self._codec == "h264":
-            data = bytes(packet)
-            flags |= self._h264_flags(data, flags)
-            if self._digest:
-                digest = essence_digest(data, self._codec, self._length_size)
-        elif self.pictures is not None:
-            data = bytes(packet)
-            flags |= self.pictures.add(packet, data) | (
-                SAFE if flags & KEY and self._starts.at(packet) else 0
-            )
-            if self._digest:
-                digest = essence_digest(data, self._codec, self.pictures.length_size)
-        else:
-            flags |= self._hidden(packet) | (SAFE if flags & KEY and self._starts.at(packet) else 0)
-            if self._digest:
-                digest = short_digest(packet)
+        if self._digest:
+            digest = essence_digest(data, self._codec, self.pictures.length_size)
         times = (NO_TIME if t is None else t for t in (packet.pts, packet.dts))
         pos = -1 if packet.pos is None else packet.pos
         self._rows.append((*times, packet.duration or 0, pos, digest, packet.size, flags))
         if len(self._rows) == _CHUNK:
             self._flush()
-
-    def _hidden(self, packet: Packet[Any]) -> int:
-        if self._codec == "mpeg2video":
-            return HIDDEN if self._pairs.completed_by(mpeg2_fields(bytes(packet))) else 0
-        return _hidden(self._codec, packet)
 
     def _flush(self) -> None:
         self._chunks.append(np.array(self._rows, PACKET))
@@ -254,46 +209,17 @@ class _Collector:
     def table(self) -> Packets:
         self._flush()
         packets = np.concatenate(self._chunks)
-        if self.pictures is not None:
-            packets["flags"][self.pictures.alone] |= NONREF
+        packets["flags"][self.pictures.alone] |= NONREF
         return packets
-
-    def sets(self) -> InBand[h264.ParameterSets]:
-        return InBand(self._extra, tuple(self._sps), tuple(self._pps), self._in_band)
-
-    def _h264_flags(self, data: bytes, flags: int) -> int:
-        head, first = h264.until_picture(data, self._length_size)
-        idr = safe = bool(first) and first[0] & 31 == h264.NAL_IDR
-        for nal in head:
-            nal_type = nal[0] & 31 if nal else 0
-            if nal_type in (h264.NAL_SPS, h264.NAL_PPS):
-                (self._sps if nal_type == h264.NAL_SPS else self._pps).setdefault(nal)
-                self._in_band = True
-            elif nal_type == h264.NAL_SEI and flags & KEY:
-                safe = safe or h264.recovers_at_once(nal)
-        alone = bool(first) and not h264.is_reference(first)
-        if first and self._completes(data):
-            return HIDDEN
-        return (IDR if idr else 0) | (SAFE if safe and flags & KEY else 0) | (NONREF if alone else 0)
-
-    def _completes(self, data: bytes) -> bool:
-        """Whether a packet is but the second field of a picture, and so shows nothing of its own."""
-        with suppress(InputError):  # a damaged header pairs nothing
-            sps = h264.parse_sps(next(reversed(self._sps))) if self._sps else None
-            if sps is None or sps.frame_mbs_only:
-                return False
-            return self._pairs.completed_by(h264_fields(data, self._length_size, sps))
-        return False
 
 
 class _Running:
     """A running digest of another stream's essence."""
 
     def __init__(self, stream: Any) -> None:
-        self._codec = codec_name(stream) if stream.codec_context is not None else ""
-        context = stream.codec_context
-        extradata = context.extradata if context is not None else None
-        self._length_size = length_size_of(self._codec, extradata or b"")
+        self._codec = codec_name(stream)
+        nal_units = self._codec in ESSENTIAL
+        self._length_size = pictures_of(self._codec, stream.codec_context).length_size if nal_units else 0
         self._hash = xxhash.xxh3_64()
         self._tick, self._times = stream.time_base, (1, 0)
 
@@ -309,35 +235,8 @@ class _Running:
             self._times = (
                 (packet.pts, packet.pts) if last < first else (min(first, packet.pts), max(last, packet.pts))
             )
-        if self._codec in ESSENTIAL:
-            for part in essence(bytes(packet), self._codec, self._length_size):
-                self._hash.update(part)
-        elif self._codec == "aac":
-            self._hash.update(_without_adts(bytes(packet)))
-        else:
-            self._hash.update(packet)
+        for part in essence(packet, self._codec, self._length_size):
+            self._hash.update(part)
 
     def result(self) -> int:
         return self._hash.intdigest()
-
-
-def _without_adts(data: bytes) -> bytes:
-    if len(data) > 7 and data[0] == 0xFF and data[1] & 0xF6 == 0xF0:
-        return data[7 if data[1] & 1 else 9 :]
-    return data
-
-
-def _hidden(codec: str, packet: Packet[Any]) -> int:
-    """VP8 and VP9 store frames that are never shown as packets of their own (RFC 6386 9.1; VP9 6.2)."""
-    if codec == "vp8":
-        return 0 if memoryview(packet)[0] & 0x10 else HIDDEN
-    if codec != "vp9":
-        return 0
-    view = memoryview(packet)
-    first, last = view[0], view[-1]
-    if last & 0xE0 == 0xC0:  # a superframe ends in an index and shows its last frame
-        return 0
-    shift = 1 if (first >> 4) & 3 == 3 else 0
-    if (first >> (3 - shift)) & 1:  # show_existing_frame
-        return 0
-    return 0 if (first >> (1 - shift)) & 1 else HIDDEN

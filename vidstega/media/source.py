@@ -10,14 +10,14 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vidstega import h264, hevc
 
-S = TypeVar("S")
+ParameterSets = h264.ParameterSets | hevc.ParameterSets
 NO_TIME = -(1 << 63)
 KEY, DISCARD, HIDDEN, IDR, SAFE, NONREF = 1, 2, 4, 8, 16, 32
 """Flags of a packet: key, cut away by an edit list, shows nothing, holds an IDR, decoding can start here,
@@ -97,29 +97,24 @@ class Source:
         return self.look.size
 
     @property
-    def depth(self) -> int:
-        """Bits per sample of luma."""
-        return self.look.depth
-
-    @property
     def pix_fmt(self) -> str:
         """FFmpeg's name of the pixel format."""
         return self.look.pix_fmt
 
-    @property
-    def reorder(self) -> int:
-        """How many frames the decoder holds back to bring them into order."""
-        return self.look.reorder
-
 
 @dataclass(frozen=True)
-class InBand(Generic[S]):
+class InBand:
     """Parameter sets of a stream: its extradata, and the distinct ones of it and the packets."""
 
-    extra: S | None = field(repr=False, default=None)
+    extra: ParameterSets | None = field(repr=False, default=None)
     sps: tuple[bytes, ...] = field(repr=False, default=())
     pps: tuple[bytes, ...] = field(repr=False, default=())
     with_packets: bool = False
+
+    @property
+    def length_size(self) -> int:
+        """Bytes of length in front of a NAL unit, 0 for start codes."""
+        return self.extra.length_size if self.extra else 0
 
 
 @dataclass(frozen=True)
@@ -131,8 +126,7 @@ class Scan:
     source : the stream that carries
     packets : its packet table; no other stream's
     streams : all streams of the file
-    sets : its parameter sets, if it is H.264
-    hevc : its parameter sets, if it is HEVC
+    sets : its parameter sets, if it is H.264 or HEVC
     digests : per other stream one digest of its packets' essence, in order; empty unless asked for
     extents : with digests, of each such stream the times of its first and last packet, in seconds
     joins : what was added to the times from each place on where they went back, in order (see `media.census`)
@@ -143,12 +137,11 @@ class Scan:
     source: Source
     packets: Packets = field(repr=False)
     streams: tuple[StreamInfo, ...]
-    sets: InBand[h264.ParameterSets] = field(repr=False, default=InBand())
+    sets: InBand = field(repr=False, default=InBand())
     digests: dict[int, int] = field(repr=False, default_factory=dict)
     extents: dict[int, tuple[Fraction, Fraction]] = field(repr=False, default_factory=dict)
     joins: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
-    hevc: InBand[hevc.ParameterSets] = field(repr=False, default=InBand())
     memo: dict[str, Any] = field(repr=False, compare=False, default_factory=dict)
 
     @property
@@ -179,7 +172,7 @@ class Scan:
     @property
     def depth(self) -> int:
         """Bits per sample of luma."""
-        return self.source.depth
+        return self.source.look.depth
 
     @property
     def shown(self) -> NDArray[np.bool_]:
@@ -203,7 +196,7 @@ class Scan:
     @cached_property
     def raw_pictures(self) -> NDArray[np.bool_]:
         """Which packets are as large as a raw frame: pictures of I_PCM macroblocks, ours or another's."""
-        sps = h264.parse_sps(self.sets.sps[0]) if self.sets.sps else None
+        sps = h264.parse_sps(self.sets.sps[0]) if self.codec == "h264" and self.sets.sps else None
         if sps is None or sps.obstacle():
             return np.zeros(len(self.packets), bool)
         large = self.packets["size"] >= sps.raw_bytes

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from av.container import InputContainer
 
 from vidstega.errors import UnsupportedError
+from vidstega.media import boxes
 
 _ENCRYPTED = ("encv", "enca", "encs", "enct", "encm", "drmi", "drms")
 """Sample entries of ISO/IEC 14496-12 8.12 and 23001-7, and of a shop's older way."""
@@ -72,7 +73,7 @@ def track_tags(path: Path) -> dict[int, str]:
     tags: dict[int, str] = {}
     track = 0
     with path.open("rb") as file:
-        for kind, body in islice(_boxes(file, 0, path.stat().st_size), _MOST_BOXES):
+        for kind, body in islice(_down(file, 0, path.stat().st_size), _MOST_BOXES):
             file.seek(body)
             if kind == b"tkhd":
                 version = file.read(1)
@@ -83,25 +84,16 @@ def track_tags(path: Path) -> dict[int, str]:
     return tags
 
 
+def _down(file: BinaryIO, start: int, stop: int, depth: int = 0) -> Iterator[tuple[bytes, int]]:
+    """Kind and start of the body of boxes up to the end of the moov, and of those that lead to `stsd`."""
+    for kind, _, body, end in boxes.walk(file, start, stop):
+        yield kind, body
+        if depth < len(_PARENTS) and kind == _PARENTS[depth]:
+            yield from _down(file, body, end, depth + 1)
+        if kind == _PARENTS[0]:
+            return
+
+
 def _readable(tag: bytes) -> str:
     text = tag.decode("latin-1")
     return text.strip() if text.isascii() and text.isprintable() else f"0x{tag.hex()}"
-
-
-def _boxes(file: BinaryIO, start: int, stop: int, depth: int = 0) -> Iterator[tuple[bytes, int]]:
-    """Boxes of a file in order up to the end of its moov, and those within: kind, where the body starts."""
-    while start + 8 <= stop:
-        file.seek(start)
-        head = file.read(16)
-        size, kind, body = int.from_bytes(head[:4], "big"), head[4:8], start + 8
-        if size == 1:
-            size, body = int.from_bytes(head[8:], "big"), start + 16
-        end = stop if size == 0 else start + size
-        if end < body or end > stop:
-            return
-        yield kind, body
-        if depth < len(_PARENTS) and kind == _PARENTS[depth]:
-            yield from _boxes(file, body, end, depth + 1)
-        if kind == _PARENTS[0]:
-            return
-        start = end

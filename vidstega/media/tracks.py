@@ -19,7 +19,7 @@ from av.container import InputContainer, OutputContainer
 from vidstega.errors import UnsupportedError
 from vidstega.media import boxes, ebml
 from vidstega.media.boxes import Box
-from vidstega.media.coders import Encoding, RawPictures, Recipe
+from vidstega.media.coders import Copied, Encoding, RawPictures, Recipe
 from vidstega.media.encode import describe
 from vidstega.media.likeness import ISO, add_coded, add_copy, as_acm, as_track, copy_marks, nothing_known
 from vidstega.media.open import codec_name, is_cover_art
@@ -87,7 +87,7 @@ class Adder:
     """Adds the streams of a source to an output, one by one."""
 
     def __init__(self, source: InputContainer, output: OutputContainer, scan: Scan, target: Path) -> None:
-        self._source, self._output, self._scan = source, output, scan
+        self._output, self._scan = output, scan
         self._suffix, self._muxer = target.suffix.lower(), MUXERS[target.suffix.lower()]
         self.movie = boxes.read_movie(scan.path) if _is_iso(source) else None
         self._tracks = {boxes.track_id(track): track for track in boxes.tracks(self.movie or Box(b"moov"))}
@@ -100,12 +100,10 @@ class Adder:
         """Whether a track of the source's tells its time code, so that a tag need not."""
         return any(boxes.handler(track) == b"tmcd" for track in self._tracks.values())
 
-    def carrying(self, stream: Any, recipe: Recipe, known: bool) -> Added:
+    def carrying(self, stream: Any, recipe: Recipe | Copied, known: bool) -> Added:
         """Add the stream that carries: its copy, or one like it by another codec."""
-        track, aspect = (
-            self._tracks.get(stream.id),
-            stream.sample_aspect_ratio or self._scan.source.look.aspect,
-        )
+        track = self._tracks.get(stream.id)
+        aspect = stream.sample_aspect_ratio or self._scan.source.look.aspect
         if track is None and (track := as_track(stream)) and aspect and self._muxer != "mov":
             boxes.widen(track, aspect)
         if isinstance(recipe, Encoding):
@@ -117,7 +115,7 @@ class Adder:
             new.codec_context.sample_aspect_ratio = aspect
         return self._added(new, stream, role, track, aspect=aspect, size=self._scan.size)
 
-    def _spliced(self, stream: Any, recipe: Recipe, known: bool) -> Any:
+    def _spliced(self, stream: Any, recipe: Recipe | Copied, known: bool) -> Any:
         if not holds(self._muxer, self._suffix, stream):
             name = self._scan.codec
             raise UnsupportedError(f"{self._suffix} cannot hold this {name} video; use .mkv")
@@ -126,7 +124,7 @@ class Adder:
             copy.codec_context.extradata = recipe.extradata
         if known:  # and so not looked into
             describe(copy.codec_context, self._scan.source)
-            copy.codec_context.reorder_depth = self._scan.source.reorder
+            copy.codec_context.reorder_depth = self._scan.source.look.reorder
         return copy
 
     def other(self, stream: Any) -> Added | None:
@@ -199,7 +197,7 @@ def holds(muxer: str, suffix: str, stream: Any) -> bool:
     if is_cover_art(stream) and muxer not in ("mp4", "3gp", "3g2"):
         return False  # it would come back as a second video
     if muxer == "mpegts":
-        name = codec_name(stream) if stream.codec_context is not None else getattr(stream, "name", None)
+        name = codec_name(stream)
         return name in _TS or (name in _BLU_RAY and suffix in (".mts", ".m2ts"))
     try:
         with av.open(BytesIO(), "w", format=muxer) as trial:

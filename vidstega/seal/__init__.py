@@ -47,26 +47,4 @@ from vidstega.seal.stream import (
     padding,
     seal,
     sealed_bytes,
-    unseal,
 )
-
-__all__ = [
-    "HEADER_OVERHEAD",
-    "LEAST_STREAM_BYTES",
-    "SALT_BYTES",
-    "Key",
-    "KeyStream",
-    "KeyedRandom",
-    "Keys",
-    "Sealed",
-    "Unsealer",
-    "largest_payload",
-    "most_read",
-    "new_salt",
-    "open_header",
-    "padding",
-    "seal",
-    "seal_header",
-    "sealed_bytes",
-    "unseal",
-]

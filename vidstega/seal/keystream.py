@@ -38,14 +38,6 @@ class KeyStream:
             done += self._cipher.update_into(memoryview(_ZEROS)[:take], out.data[done:])
         return out[:n]
 
-    def generator(self) -> np.random.Generator:
-        """A NumPy generator seeded from the next 16 bytes, for methods that want distributions.
-
-        NumPy may change its distributions between releases; take `bytes` where a file must stay
-        readable for ever.
-        """
-        return np.random.Generator(np.random.Philox(key=self.bytes(16).view(np.uint64)))
-
 
 @dataclass(frozen=True)
 class KeyedRandom:

@@ -211,14 +211,24 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 class Unsealer(Iterator[bytes]):
-    """The payload of a sealed stream, piece by piece; made by `unseal`.
+    """The payload of a sealed stream, piece by piece, in order and in about 1 MiB of memory.
 
-    Attributes
+    Every piece is authentic when it comes, but **provisional until the iterator has ended**: only then
+    is it known that nothing is missing. Whoever writes pieces to a file discards it on an error. `digest`
+    (SHA-256 in hex) and `payload_bytes` of the payload are there once the iteration has ended well.
+
+    Parameters
     ----------
-    digest : str
-        SHA-256 of the payload in hex; empty until the iteration has ended well.
-    payload_bytes : int
-        Size of the payload; 0 until the iteration has ended well.
+    file : the stream, from its current position to its end, without padding
+    keys : the keys it was sealed with
+    stream_bytes : how long it is
+
+    Raises
+    ------
+    PayloadError
+        While iterating: if one bit is not as it was sealed, or bytes are missing, moved or appended.
+    InputError
+        While iterating: if the file cannot be read.
     """
 
     def __init__(self, file: BinaryIO, keys: Keys, stream_bytes: int) -> None:
@@ -235,28 +245,6 @@ class Unsealer(Iterator[bytes]):
         if file.read(1):
             raise PayloadError
         self.digest, self.payload_bytes = meter.hexdigest(), meter.payload_bytes
-
-
-def unseal(file: BinaryIO, keys: Keys, stream_bytes: int) -> Unsealer:
-    """Iterate over the payload in a sealed stream, in order and in about 1 MiB of memory.
-
-    Every piece is authentic when it comes, but **provisional until the iterator has ended**: only then
-    is it known that nothing is missing. Whoever writes pieces to a file discards it on an error.
-
-    Parameters
-    ----------
-    file : the stream, from its current position to its end, without padding
-    keys : the keys it was sealed with
-    stream_bytes : how long it is
-
-    Raises
-    ------
-    PayloadError
-        While iterating: if one bit is not as it was sealed, or bytes are missing, moved or appended.
-    InputError
-        While iterating: if the file cannot be read.
-    """
-    return Unsealer(file, keys, stream_bytes)
 
 
 def _open_chunks(file: BinaryIO, keys: Keys, stream_bytes: int) -> Iterator[bytes]:

@@ -25,8 +25,7 @@ from vidstega.service.child import warm_up
 from vidstega.service.intake import Intake, describe_form, methods
 from vidstega.service.jobs import Desk
 from vidstega.service.limits import RateLimits
-from vidstega.service.metrics import Metrics
-from vidstega.service.observed import Observed
+from vidstega.service.metrics import Metrics, Observed
 from vidstega.service.refused import Refused
 from vidstega.service.settings import Settings
 from vidstega.service.store import DONE, FAILED, QUEUED, RUNNING, Job, Store

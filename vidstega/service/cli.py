@@ -21,48 +21,29 @@ def add_parsers(subparsers: Any) -> None:
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Each argument but --api-keys goes by the name of its setting."""
+    """Each argument but --api-keys goes by the name of its setting, and what is not given is left to that."""
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="address to listen at (default: this machine only)")
-    add("--port", type=int, default=8000, help="port to listen at, 0 for any free one")
+    add("--host", help="address to listen at (default: this machine only)")
+    add("--port", type=int, help="port to listen at, 0 for any free one")
     add("--data", type=Path, default=Path("vidstega-data"), help="folder of uploads and results")
-    add(
-        "--memory-budget",
-        metavar="SIZE",
-        help="most the server and its jobs take, e.g. 4G (default: half of it)",
-    )
+    most = "most the server and its jobs take, e.g. 4G (default: half of it)"
+    add("--memory-budget", metavar="SIZE", help=most)
     add("--workers", type=int, help="jobs that run at a time (default: one a core)")
     add("--scheduler", metavar="tcp://HOST:PORT", help="run jobs on this Dask cluster, over shared storage")
-    add("--queue", type=int, default=100, help="jobs that may wait")
-    _add_sizes(parser)
-    add("--keep", type=float, default=3600, metavar="S", help="seconds a result can be fetched")
-    add("--job-timeout", type=float, default=900, metavar="S", help="longest a job may run")
-    _add_rates(parser)
+    add("--queue", type=int, help="jobs that may wait")
+    add("--max-upload", dest="most_upload", metavar="SIZE", help="largest video taken")
+    add("--max-payload", dest="most_payload", metavar="SIZE", help="largest payload taken")
+    add("--disk-quota", metavar="SIZE", help="most all jobs have on disk")
+    add("--keep", type=float, metavar="S", help="seconds a result can be fetched")
+    add("--job-timeout", type=float, metavar="S", help="longest a job may run")
+    add("--rate-embed", metavar="RATE", help='per client, "" for no limit')
+    add("--rate-extract", metavar="RATE", help='per client, "" for no limit')
+    add("--rate-work", metavar="RATE", help="all that starts work")
+    address = "per address over all API keys, where --api-keys is not given"
+    add("--rate-address", metavar="RATE", help=address)
+    add("--rate-storage", metavar="URL", help="storage of the limits package")
     add("--api-keys", type=Path, metavar="FILE", help="known API keys, a line each; others are refused")
     add("--trust-proxy", metavar="ADDRESSES", help="proxies whose X-Forwarded-For is believed")
-
-
-def _add_sizes(parser: argparse.ArgumentParser) -> None:
-    for flag, setting, default, text in (
-        ("--max-upload", "most_upload", "2G", "largest video taken"),
-        ("--max-payload", "most_payload", "256M", "largest payload taken"),
-        ("--disk-quota", "disk_quota", "20G", "most all jobs have on disk"),
-    ):
-        parser.add_argument(flag, dest=setting, metavar="SIZE", default=default, help=text)
-
-
-def _add_rates(parser: argparse.ArgumentParser) -> None:
-    client = 'per client, "" for no limit'
-    address = "per address over all API keys, where --api-keys is not given"
-    for name, default, text in (
-        ("embed", "5 per minute", client),
-        ("extract", "5 per minute", client),
-        ("work", "20 per minute; 100 per hour", "all that starts work"),
-        ("address", "300 per minute; 3000 per hour", address),
-    ):
-        parser.add_argument(f"--rate-{name}", default=default, metavar="RATE", help=text)
-    storage = "storage of the limits package"
-    parser.add_argument("--rate-storage", default="memory://", metavar="URL", help=storage)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
@@ -17,16 +17,12 @@ from vidstega.channels import CHANNELS
 from vidstega.errors import ParameterError
 from vidstega.service import uploads, worker
 from vidstega.service.jobs import Desk
-from vidstega.service.limits import Client, RateLimits, Unavailable
+from vidstega.service.limits import Client, RateLimits
 from vidstega.service.metrics import Metrics
 from vidstega.service.refused import Refused
 from vidstega.service.settings import MAX_FIELD_BYTES, MAX_KEY_BYTES, Settings
 from vidstega.service.store import Job
-from vidstega.service.uploads import Field, Part, Patience
-
-T = TypeVar("T")
-
-log = logging.getLogger("vidstega.service")
+from vidstega.service.uploads import Field, Part
 
 _FILES = {"video", "payload"}
 _NOTES = {
@@ -50,7 +46,6 @@ class Intake:
 
     def __init__(self, settings: Settings, desk: Desk, rates: RateLimits, metrics: Metrics) -> None:
         self._settings, self._desk, self._rates, self._metrics = settings, desk, rates, metrics
-        self._patience = Patience(settings.upload_timeout, settings.idle_timeout)
         video = Field(settings.most_upload, worker.COVER)
         payload = Field(settings.most_payload, worker.PAYLOAD)
         key, word = Field(MAX_KEY_BYTES), Field(MAX_FIELD_BYTES)
@@ -67,16 +62,7 @@ class Intake:
 
     async def start(self, request: Request, operation: str) -> Job:
         """Take a form in, and queue its job."""
-        return await self._drained(request, self._start(request, operation))
-
-    async def measure(self, request: Request, operation: str) -> dict[str, Any]:
-        """Take a video in, and answer how much it carries, or whether it shows a message."""
-        return await self._drained(request, self._measure(request, operation))
-
-    async def _start(self, request: Request, operation: str) -> Job:
-        await self._admit(request, operation)
-        with self._desk.arrival() as id:
-            form = await self._receive(request, operation, id)
+        async with self._taken_in(request, operation) as (id, form):
             key = _key(form)
             task: dict[str, Any] = {"operation": operation, "folder": str(self._desk.folder(id))}
             task |= {"method": _method(form)}
@@ -85,16 +71,18 @@ class Intake:
             needs = await self._desk.probe(task | {"most_payload": self._settings.most_payload})
             return self._desk.submit(id, task, needs, key)
 
-    async def _measure(self, request: Request, operation: str) -> dict[str, Any]:
-        await self._admit(request, operation)
-        with self._desk.arrival() as id:
-            await self._receive(request, operation, id)
+    async def measure(self, request: Request, operation: str) -> dict[str, Any]:
+        """Take a video in, and answer how much it carries, or whether it shows a message."""
+        async with self._taken_in(request, operation) as (id, _):
             return await self._desk.probe({"operation": operation, "folder": str(self._desk.folder(id))})
 
-    async def _drained(self, request: Request, work: Coroutine[Any, Any, T]) -> T:
-        """The work's answer; before a refusal, what the client is still sending is read."""
+    @asynccontextmanager
+    async def _taken_in(self, request: Request, operation: str) -> AsyncIterator[tuple[str, dict[str, Part]]]:
+        """The id of an arrival, and its form; before a refusal, what the client is still sending is read."""
         try:
-            return await work
+            await self._admit(request, operation)
+            with self._desk.arrival() as id:
+                yield id, await self._receive(request, operation, id)
         except Refused as refused:
             if refused.limit:
                 self._metrics.rejections.labels(refused.limit).inc()
@@ -110,12 +98,7 @@ class Intake:
         if known is not None and api_key is not None and api_key not in known:
             raise Refused(401, "this API key is not known here")
         client = Client.of(request.client.host if request.client else "unknown", api_key)
-        try:
-            wait = await self._rates.retry_after(client, operation)
-        except Unavailable as error:
-            log.error("the rate limits' storage fails: %s", error)
-            raise Refused(503, "the rate limits cannot be counted; try again later", retry_after=10) from None
-        if wait is not None:
+        if (wait := await self._rates.retry_after(client, operation)) is not None:
             text = f"too many requests; try again in {wait} s"
             raise Refused(429, text, limit="rate", retry_after=wait)
 
@@ -123,8 +106,9 @@ class Intake:
         def reserve(size: int) -> None:
             self._desk.reserve(id, size)
 
+        times = {"longest": self._settings.upload_timeout, "idle": self._settings.idle_timeout}
         folder, fields = self._desk.folder(id), self.fields[operation]
-        form = await uploads.receive(request, folder, fields, reserve=reserve, patience=self._patience)
+        form = await uploads.receive(request, folder, fields, reserve=reserve, **times)
         if "video" not in form:
             raise Refused(422, "no video was sent; put one in the field 'video'")
         if not form["video"].size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import logging
 import math
 import re
 import time
@@ -16,7 +17,10 @@ from limits.storage import Storage, storage_from_string
 from limits.strategies import MovingWindowRateLimiter
 
 from vidstega.errors import ParameterError
+from vidstega.service.refused import Refused
 from vidstega.service.settings import Settings
+
+log = logging.getLogger("vidstega.service")
 
 
 @dataclass(frozen=True)
@@ -47,10 +51,6 @@ def _digest(api_key: str | None) -> str | None:
 _PATIENCE_S = 3  # with a storage elsewhere
 
 
-class Unavailable(Exception):
-    """The storage of the counters does not answer."""
-
-
 class RateLimits:
     """The rates of one server, counted in moving windows."""
 
@@ -72,7 +72,8 @@ class RateLimits:
         try:
             return await to_thread.run_sync(self._count, client, operation)
         except Exception as error:
-            raise Unavailable(type(error).__name__) from None
+            log.error("the rate limits' storage fails: %s", type(error).__name__)
+            raise Refused(503, "the rate limits cannot be counted; try again later", retry_after=10) from None
 
     def _count(self, client: Client, operation: str) -> int | None:
         rates = list(self._applying(client, operation))

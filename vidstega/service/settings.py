@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidstega.errors import ParameterError
+from vidstega.pool import cores
 
 MIB = 1 << 20
 SERVER_BYTES = 160 * MIB
@@ -24,10 +25,6 @@ _UNITS = {"": 1, "K": 1 << 10, "M": MIB, "G": 1 << 30, "T": 1 << 40}
 
 def _half_of_memory() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +53,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     memory_budget: int = field(default_factory=_half_of_memory)
-    workers: int = field(default_factory=_cores)
+    workers: int = field(default_factory=cores)
     scheduler: str | None = None
     queue: int = 100
     most_upload: int = 2 << 30

@@ -115,8 +115,7 @@ class Store:
 
     def delete(self, job: Job) -> None:
         """The row and all its files."""
-        self.erase_key(job.id)
-        shutil.rmtree(self.folder(job.id), ignore_errors=True)
+        self.drop_folder(job.id)
         self._db.execute("DELETE FROM jobs WHERE id = ?", [job.id])
 
     def disk_bytes(self) -> int:
@@ -140,7 +139,7 @@ class Store:
         return self._jobs / id
 
     def drop_folder(self, id: str) -> None:
-        """Remove what an upload left that never became a job."""
+        """Remove all files of a job, or of an upload that never became one."""
         self.erase_key(id)
         shutil.rmtree(self.folder(id), ignore_errors=True)
 

@@ -50,27 +50,20 @@ class Part:
         return not self.size and not self.file_name
 
 
-@dataclass(frozen=True)
-class Patience:
-    """Seconds an upload may take, and may stand still."""
-
-    whole: float
-    idle: float
-
-
 async def receive(
     request: Request,
     folder: Path,
     fields: Mapping[str, Field],
     *,
     reserve: Callable[[int], None],
-    patience: Patience,
+    longest: float,
+    idle: float,
 ) -> dict[str, Part]:
     """Read a form into `folder`; fields may come in any order.
 
-    `reserve` is told how many bytes are to come, and refuses them where there is no room. Raises Refused
-    for everything a client can do wrong: 400 malformed, 408 too slow, 413 too large, 415 another kind of
-    body, 422 other fields.
+    `reserve` is told how many bytes are to come, and refuses them where there is no room; an upload may take
+    `longest` seconds, and stand still for `idle`. Raises Refused for everything a client can do wrong: 400
+    malformed, 408 too slow, 413 too large, 415 another kind of body, 422 other fields.
     """
     most = sum(field.most for field in fields.values()) + _OVERHEAD_BYTES
     length = _content_length(request)
@@ -79,12 +72,12 @@ async def receive(
     reserve(length)
     form = _Form(folder, fields, reserve, length)
     loop = asyncio.get_running_loop()
-    end = loop.time() + patience.whole
+    end = loop.time() + longest
     try:
-        async with asyncio.timeout_at(min(end, loop.time() + patience.idle)) as deadline:
+        async with asyncio.timeout_at(min(end, loop.time() + idle)) as deadline:
             with PushMultipartParser(_boundary(request), header_charset="latin1") as parser:
                 async for chunk in _chunks(request, most):
-                    deadline.reschedule(min(end, loop.time() + patience.idle))
+                    deadline.reschedule(min(end, loop.time() + idle))
                     for event in parser.parse(chunk):
                         form.take(event)
                     if form.waiting >= _BUFFER_BYTES:
@@ -92,7 +85,7 @@ async def receive(
             await to_thread.run_sync(form.write)
             return form.parts()
     except TimeoutError:
-        text = f"the upload stood still for {patience.idle:g} s or took longer than {patience.whole:g} s"
+        text = f"the upload stood still for {idle:g} s or took longer than {longest:g} s"
         raise Refused(408, text) from None
     except MultipartError:
         raise Refused(400, "the form is malformed or ends too early; send multipart/form-data") from None

@@ -16,7 +16,6 @@ from vidstega.carriers.samples.find import FoundSamples, find
 from vidstega.carriers.samples.groups import check_transcodable
 from vidstega.carriers.samples.layout import FAMILY, Layout
 from vidstega.carriers.samples.plan import (
-    SEGMENT_FRAMES,
     SamplesPlan,
     Stretch,
     make_plan,
@@ -24,7 +23,7 @@ from vidstega.carriers.samples.plan import (
     room,
     stretches_of,
 )
-from vidstega.carriers.samples.tasks import CarryIn, CarryOut, read_stretch
+from vidstega.carriers.samples.tasks import CarryIn, read_stretch
 from vidstega.errors import CapacityError, InputError, PayloadError, UnsupportedError, VerificationError
 from vidstega.media.compare import Promise
 from vidstega.media.decode import DecodeError
@@ -72,7 +71,6 @@ class Samples(Carrier):
         return habits_of(self.how).kernels
 
     def room(self, scan: Scan, spread: Spread) -> Room:
-        """See `Carrier.room`."""
         return room(scan, self._bands(scan), spread)
 
     def plan(self, scan: Scan, wish: Wish) -> SamplesPlan:
@@ -82,7 +80,6 @@ class Samples(Carrier):
         return make_plan(scan, self._bands(scan), wish)
 
     def write(self, scan: Scan, plan: SamplesPlan, sealed: Sealed, target: Path, work: Work) -> Written:
-        """See `Carrier.write`."""
         layout = Layout(self.method, plan.frame_bytes, plan.runs, plan.carrying, sealed.stream_bytes)
         threads = work.pool.workers if plan.mode == "splice" and len(plan.stretches) == 1 else 1
         bands, how = self._bands(scan), {"threads": threads, "digest": work.digest}
@@ -113,7 +110,6 @@ class Samples(Carrier):
         stage: str,
         plan: SamplesPlan | None = None,
     ) -> NDArray[np.uint64]:
-        """See `Carrier.read`."""
         stretches = found.stretches
         if plan is not None and plan.mode == "transcode":  # frames that do not carry were coded too
             stretches = stretches_of(scan, found.bands, plan.carrying, plan.frame_bytes)
@@ -129,7 +125,6 @@ class Samples(Carrier):
         return np.concatenate(digests)
 
     def promise(self, cover: Scan, stego: Scan, found: FoundSamples) -> tuple[str, Promise]:
-        """See `Carrier.promise`."""
         # noise coded without loss looks like raw pictures, but a splice adds a parameter set to the cover's
         ours, theirs = stego.sets, cover.sets
         spliced = found.spliced and set(theirs.sps) == set(ours.sps) and set(theirs.pps) < set(ours.pps)
@@ -137,7 +132,6 @@ class Samples(Carrier):
         return mode, promise_of(stego, found.stretches, spliced=spliced)
 
     def obstacle(self, scan: Scan) -> str | None:
-        """See `Carrier.obstacle`."""
         try:
             self._bands(scan).of(0, 0)
             check_transcodable(scan)
@@ -146,16 +140,15 @@ class Samples(Carrier):
         return None
 
     def estimate(self, scan: Scan, plan: SamplesPlan, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
-        """See `Carrier.estimate`."""
         return predict.of_writing(scan, plan, n_jobs, verify, habits_of(self.how))
 
-    def estimate_reading(self, scan: Scan, *, n_jobs: int = 1, most_bytes: int | None = None) -> Estimate:
+    def estimate_reading(self, scan: Scan, *, most_bytes: int | None = None) -> Estimate:
         """See `Carrier.estimate_reading`: as many frames as are raw carry, or all."""
         bands, space = self._bands(scan), self.room(scan, "all")
         frames = int(scan.raw_pictures.sum()) or space.frames
         most = bands.run_bytes(space.frame_bytes, 0, frames)
         most = most if most_bytes is None else min(most, most_bytes)
-        return predict.of_reading(scan, frames, most, n_jobs, SEGMENT_FRAMES)
+        return predict.of_reading(scan, frames, most)
 
     def _bands(self, scan: Scan) -> Bands:
         return Bands(self.how, scan.size, scan.depth)
@@ -163,4 +156,4 @@ class Samples(Carrier):
 
 def _reading(scan: Scan, found: FoundSamples, stretch: Stretch, spool: Path, digest: bool) -> Call:
     piece = piece_of(scan, stretch.span, digest=digest)
-    return read_stretch, piece, CarryOut(found.bands, found.layout, found.keys, stretch), str(spool)
+    return read_stretch, piece, found.bands, found.layout, found.keys, stretch, str(spool)

@@ -27,11 +27,14 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
         return f"{container} does not hold H.264; .mkv would keep it as it is"
     if scan.sets.extra is None or len(scan.sets.sps) != 1:
         return f"the stream has {len(scan.sets.sps)} sequence parameter sets; a splice needs one"
-    if len({h264.pps_id(nal) for nal in scan.sets.pps}) != len(scan.sets.pps):
+    try:
+        sps, pps = h264.parse_sps(scan.sets.sps[0]), _pps_of(scan)
+    except InputError as error:
+        return str(error)
+    if len({one.id for one in pps}) != len(pps):
         return "its picture parameter sets change in mid-stream"
     if scan.sets.extra.length_size in (1, 2):
         return "its NAL units are too short for a raw picture"
-    sps = h264.parse_sps(scan.sets.sps[0])
     if obstacle := sps.obstacle():
         return obstacle
     if free_pps_id(scan) is None:
@@ -51,10 +54,15 @@ def splice_obstacle(scan: Scan, container: str | None = None) -> str | None:
 
 def free_pps_id(scan: Scan) -> int | None:
     """A picture parameter set id nobody uses, or None. High ids first: encoders count from 0."""
-    taken = {h264.pps_id(nal) for nal in scan.sets.pps}
-    if len(scan.sets.pps) >= 255:
+    taken = {pps.id for pps in _pps_of(scan)}
+    if len(scan.sets.pps) >= 255:  # no more are counted in extradata
         return None
     return next((i for i in range(255, 0, -1) if i not in taken), None)
+
+
+def _pps_of(scan: Scan) -> list[h264.PPS]:
+    chroma = h264.parse_sps(scan.sets.sps[0]).chroma_format_idc
+    return [h264.parse_pps(nal, chroma) for nal in scan.sets.pps]
 
 
 def check_transcodable(scan: Scan) -> None:
@@ -146,4 +154,4 @@ def _first(mask: NDArray[np.bool_]) -> int:
 def _takes_stand_ins(scan: Scan) -> bool:
     """Whether a raw picture can say in few bits where another one stood."""
     sps = h264.parse_sps(scan.sets.sps[0])
-    return sps.numbering.poc_type != 1 and not any(map(h264.tells_fields_apart, scan.sets.pps))
+    return sps.numbering.poc_type != 1 and not any(pps.tells_fields_apart for pps in _pps_of(scan))

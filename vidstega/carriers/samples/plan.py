@@ -200,7 +200,7 @@ def _splice(scan: Scan, bands: Bands, wish: Wish, most: int) -> SamplesPlan | No
 
 def _raw_pictures(scan: Scan, container: str) -> RawPictures:
     pps_id, extra = free_pps_id(scan), scan.sets.extra
-    assert extra is not None and pps_id is not None
+    assert isinstance(extra, h264.ParameterSets) and pps_id is not None
     sps = h264.parse_sps(scan.sets.sps[0])
     pps = h264.write_pps(pps_id, sps.id)
     # Where sets travel with the packets, all go along: FFmpeg repeats the last ones it saw at each IDR.

@@ -2,7 +2,7 @@
 
 Memory is a sum of a few things whose sizes are known beforehand: what any job takes (`carriers.memory`), and
 per worker the frames a decoder holds, the frames an encoder holds, and the buffers a picture of raw samples
-is made in. The constants were fitted to peaks of real jobs (``tests/test_predict.py`` measures them again).
+is made in. The constants were fitted to peaks of real jobs (``tests/test_estimate.py`` measures them again).
 """
 
 from __future__ import annotations
@@ -30,21 +30,11 @@ _READ_BUFFERS = 3.0
 _CODED_BUFFERS = {"libx264": 5.0, "ffv1": 14.0, "libvpx-vp9": 145.0}
 """Frames a lossless encoder holds, with its output, the muxer's copy and what is compared."""
 _MOST_REFERENCES = {"h264": 16, "hevc": 16, "vp9": 8, "av1": 8, "vp8": 3}
-_LEVELS = {
-    396: (10,),
-    900: (11,),
-    2376: (12, 13, 20),
-    4752: (21,),
-    8100: (22, 30),
-    18000: (31,),
-    20480: (32,),
-    32768: (40, 41),
-    34816: (42,),
-    110400: (50,),
-    184320: (51, 52),
-    696320: (60, 61, 62),
+_H264_BUFFER = {
+    **{10: 396, 11: 900, 12: 2376, 13: 2376, 20: 2376, 21: 4752, 22: 8100, 30: 8100, 31: 18000, 32: 20480},
+    **{40: 32768, 41: 32768, 42: 34816, 50: 110400, 51: 184320, 52: 184320},
+    **{60: 696320, 61: 696320, 62: 696320},
 }
-_H264_BUFFER = {level: size for size, levels in _LEVELS.items() for level in levels}
 """Level to macroblocks in the decoded picture buffer (table A-1)."""
 _INTERLEAVE_S = 0.5  # as long as media.mux lets the muxer wait for another stream
 
@@ -63,11 +53,10 @@ def of_writing(scan: Scan, plan: SamplesPlan, n_jobs: int, verify: bool, habits:
     )
 
 
-def of_reading(scan: Scan, frames: int, most: int, n_jobs: int, segment: int) -> Estimate:
-    """What reading takes if so many frames carry, `most` bytes in all."""
-    workers = min(_workers(n_jobs), max(1, frames // segment))
-    reading = workers * _coder_bytes(scan, 1, _READ_BUFFERS)
-    needed = memory.total(scan, max(SCRYPT_BYTES + _sealing_bytes(scan, workers), reading))
+def of_reading(scan: Scan, frames: int, most: int) -> Estimate:
+    """What one worker takes to read if so many frames carry, `most` bytes in all."""
+    reading = _coder_bytes(scan, 1, _READ_BUFFERS)
+    needed = memory.total(scan, max(SCRYPT_BYTES + _sealing_bytes(scan, 1), reading))
     return Estimate(needed, most, 2 * most, "extract", "every frame may carry", len(scan.pts), frames)
 
 

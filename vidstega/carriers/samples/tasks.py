@@ -64,28 +64,18 @@ class CarryIn:
         return mark | {Area.SALT: keys.salt, Area.HEADER: self.layout.seal(keys)}
 
 
-@dataclass(frozen=True)
-class CarryOut:
-    """The other way: what reads a stretch of a message back into its place in a spool file."""
-
-    bands: Bands
-    layout: Layout
-    keys: Keys
-    stretch: Stretch
-
-
-def read_stretch(piece: Piece, out: CarryOut, spool: str) -> NDArray[np.uint64]:
-    """Decode a stretch, put what it carries in its place in `spool`; digests of its frames if it asks."""
+def read_stretch(
+    piece: Piece, bands: Bands, layout: Layout, keys: Keys, stretch: Stretch, spool: str
+) -> NDArray[np.uint64]:
+    """The other way: what a stretch carries is put in its place in `spool`; digests of frames if asked."""
     digests: list[int] = []
     piece.make_room()
-    stretch = out.stretch
     with Path(spool).open("r+b") as file:
         file.seek(stretch.offset)
         for number, frame in enumerate(piece.as_written(None if piece.digest else stretch.carrying)):
             if number < stretch.carrying:
-                at, frame_bytes = stretch.frame + number, out.layout.frame_bytes
-                luma = planes(frame)[0]
-                file.write(out.bands.read_body(luma, out.keys, stretch.run, at, frame_bytes))
+                luma, at = planes(frame)[0], stretch.frame + number
+                file.write(bands.read_body(luma, keys, stretch.run, at, layout.frame_bytes))
             if piece.digest:
                 digests.append(frame_digest(frame))
     return np.array(digests, np.uint64)

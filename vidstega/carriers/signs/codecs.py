@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +12,13 @@ from numpy.typing import NDArray
 from vidstega import h264, hevc
 from vidstega.carriers.signs.cost import MAY_ROUGHEN
 from vidstega.errors import InputError, UnsupportedError
+from vidstega.h264 import scaling as h264_scaling
 from vidstega.h264 import slices as h264_slices
-from vidstega.media.source import InBand, Scan
+from vidstega.h264 import walk as h264_walk
+from vidstega.hevc import quanta as hevc_quanta
+from vidstega.hevc import slices as hevc_slices
+from vidstega.hevc import walk as hevc_walk
+from vidstega.media.source import Scan
 from vidstega.residual import Blocks, Picture, Signs
 
 Places = tuple[tuple[int, int], ...]
@@ -39,56 +43,58 @@ class Units:
     obstacle: str = ""
 
 
-class Codec(ABC):
-    """How one codec's pictures are read; the sets of parameter sets are its own."""
+@dataclass(frozen=True, kw_only=True)
+class Codec:
+    """How one codec's pictures are read; the sets of parameter sets are its own.
+
+    Parameters
+    ----------
+    kernels : modules that are compiled when they are first imported
+    tells_all : whether every picture that no other refers to is known, not only those that say so themselves
+    may_roughen : of signs turned, those that roughen edges less those that smooth them; see
+        `cost.steepness_for`
+    parse : read parameter sets; of two with one id the later holds. InputError if one makes no sense
+    refused : why slices under two sets are not read
+    walk_picture, usable : a picture walked through, and which of its signs may be turned
+    quanta : the size in samples of a level of 1 at each sign
+    blocks_of : where the blocks of signs lie
+    is_slice : whether a NAL unit is a slice
+    unread : why a picture of these units carries nothing, or nothing
+    """
 
     kernels: tuple[str, ...]
-    """Modules that are compiled when they are first imported."""
     tells_all: bool
-    """Whether every picture that no other refers to is known, not only those that say so themselves."""
     may_roughen: float
-    """Of signs turned, those that roughen edges less those that smooth them; see `cost.steepness_for`."""
+    parse: Callable[[Sequence[bytes], Sequence[bytes]], Any]
+    refused: Callable[[Any, Any], str | None]
+    walk_picture: Callable[[Sequence[bytes], Any], Picture]
+    usable: Callable[[Picture], NDArray[np.bool_]]
+    quanta: Callable[[Signs, Sequence[bytes], Any], Floats]
+    blocks_of: Callable[[Signs, Any], Blocks]
+    is_slice: Callable[[bytes], bool]
+    unread: Callable[[list[bytes]], str]
 
-    @abstractmethod
-    def in_band(self, scan: Scan) -> InBand[Any]:
-        """The parameter sets that were seen."""
-
-    @abstractmethod
-    def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> Any:
-        """Read them; of two with one id the later holds. InputError if one makes no sense."""
-
-    @abstractmethod
-    def refusal(self, sets: Any) -> str | None:
-        """Why slices under these sets are not read."""
-
-    @abstractmethod
     def units(self, packet: bytes, length_size: int) -> Units:
         """Find the slices of a packet."""
+        places = list(h264.places(packet, length_size))
+        units = [packet[start:stop] for start, stop in places]
+        slices = tuple(place for place, nal in zip(places, units, strict=True) if self.is_slice(nal))
+        return Units(slices, self.unread(units))
 
-    @abstractmethod
     def walk(self, units: Sequence[bytes], sets: Any) -> tuple[Picture, NDArray[np.bool_]]:
         """A picture walked through, and which of its signs may be turned."""
+        picture = self.walk_picture(units, sets)
+        return picture, self.usable(picture)
 
-    @abstractmethod
-    def quanta(self, signs: Signs, units: Sequence[bytes], sets: Any) -> Floats:
-        """The size in samples of a level of 1 at each sign."""
-
-    @abstractmethod
     def blocks(self, signs: Signs, sets: Any) -> Blocks:
         """Where the blocks of signs lie."""
+        return self.blocks_of(signs, next(iter(sets.sps.values())))
 
-    @abstractmethod
     def coded_size(self, sets: Any) -> tuple[int, int] | None:
         """(width, height) of coded pictures; None if what is shown does not begin in their corner."""
-
-    @abstractmethod
-    def is_other(self, nal: bytes) -> bool:
-        """Whether a unit is no slice, but one that containers leave alone."""
-
-    def length_size(self, scan: Scan) -> int:
-        """Bytes of length in front of a NAL unit, 0 for start codes."""
-        extra = self.in_band(scan).extra
-        return extra.length_size if extra else 0
+        sps = next(iter(sets.sps.values()))
+        size: tuple[int, int] = sps.size
+        return None if sps.crop[0] or sps.crop[2] else size
 
     def sets(self, scan: Scan) -> Any:
         """The parameter sets of a video, which are the same from its first picture to its last.
@@ -99,7 +105,7 @@ class Codec(ABC):
             If they are not.
         """
         if "sets" not in scan.memo:
-            seen = self.in_band(scan)
+            seen = scan.sets
             sets = self.parse(seen.sps, seen.pps)
             if self.parse(seen.sps[::-1], seen.pps[::-1]) != sets:
                 raise UnsupportedError("its parameter sets change in mid-stream")
@@ -108,11 +114,12 @@ class Codec(ABC):
 
     def obstacle(self, scan: Scan) -> str | None:
         """Why no picture under the video's parameter sets carries."""
-        seen = self.in_band(scan)
-        if seen.extra is None:
+        if scan.sets.extra is None:
             return "it has no parameter sets"
         try:
-            if (why := self.refusal(self.parse(seen.sps, seen.pps))) is not None:
+            sets = self.parse(scan.sets.sps, scan.sets.pps)
+            pairs = [(sets.sps[pps.sps_id], pps) for pps in sets.pps.values() if pps.sps_id in sets.sps]
+            if (why := next(filter(None, (self.refused(*pair) for pair in pairs)), None)) is not None:
                 return why
             self.sets(scan)
         except (InputError, UnsupportedError) as error:
@@ -120,102 +127,44 @@ class Codec(ABC):
         return None
 
 
-class _H264(Codec):
-    kernels = ("vidstega.h264.cabac", "vidstega.h264.cavlc")
-    tells_all = False
-    may_roughen = MAY_ROUGHEN
-
-    def in_band(self, scan: Scan) -> InBand[Any]:
-        return scan.sets
-
-    def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> h264_slices.Sets:
-        return h264_slices.Sets.parse(sps, pps)
-
-    def refusal(self, sets: h264_slices.Sets) -> str | None:
-        pairs = [(sets.sps[pps.sps_id], pps) for pps in sets.pps.values() if pps.sps_id in sets.sps]
-        return next(filter(None, (h264_slices.refusal(*pair) for pair in pairs)), None)
-
-    def units(self, packet: bytes, length_size: int) -> Units:
-        places = list(h264.places(packet, length_size))
-        kinds = [packet[start] & 31 if stop > start else 0 for start, stop in places]
-        slices = tuple(place for place, kind in zip(places, kinds, strict=True) if kind in range(1, 6))
-        return Units(slices, _SEVERAL if _VIEWS & set(kinds) else "")
-
-    def walk(self, units: Sequence[bytes], sets: h264_slices.Sets) -> tuple[Picture, NDArray[np.bool_]]:
-        from vidstega.h264.walk import usable, walk_picture
-
-        picture = walk_picture(units, sets)
-        return picture, usable(picture)
-
-    def quanta(self, signs: Signs, units: Sequence[bytes], sets: h264_slices.Sets) -> Floats:
-        from vidstega.h264.scaling import quanta
-
-        return quanta(signs, units, sets)
-
-    def blocks(self, signs: Signs, sets: h264_slices.Sets) -> Blocks:
-        from vidstega.h264.scaling import blocks_of
-
-        return blocks_of(signs, next(iter(sets.sps.values())).mb_size[0])
-
-    def coded_size(self, sets: h264_slices.Sets) -> tuple[int, int] | None:
-        sps = next(iter(sets.sps.values()))
-        return None if sps.crop[0] or sps.crop[2] else (16 * sps.mb_size[0], 16 * sps.mb_size[1])
-
-    def is_other(self, nal: bytes) -> bool:
-        return nal[0] & 31 not in range(1, 6)
+def _unread_h264(units: list[bytes]) -> str:
+    return _SEVERAL if any(nal[0] & 31 in _VIEWS for nal in units if nal) else ""
 
 
-class _HEVC(Codec):
-    kernels = ("vidstega.hevc.cabac",)
-    tells_all = True
-    may_roughen = 0.1
-
-    def in_band(self, scan: Scan) -> InBand[Any]:
-        return scan.hevc
-
-    def parse(self, sps: Sequence[bytes], pps: Sequence[bytes]) -> hevc.Sets:
-        return hevc.Sets.parse(sps, pps)
-
-    def refusal(self, sets: hevc.Sets) -> str | None:
-        from vidstega.hevc.slices import refusal
-
-        pairs = [(sets.sps[pps.sps_id], pps) for pps in sets.pps.values() if pps.sps_id in sets.sps]
-        return next(filter(None, (refusal(*pair) for pair in pairs)), None)
-
-    def units(self, packet: bytes, length_size: int) -> Units:
-        places = list(h264.places(packet, length_size))
-        units = [packet[start:stop] for start, stop in places]
-        slices = tuple(place for place, nal in zip(places, units, strict=True) if hevc.is_slice(nal))
-        if any(map(hevc.is_of_layer, units)):
-            return Units(slices, _SEVERAL)
-        told = hevc.tells_hash(units)
-        return Units(slices, "its pictures come with a digest of what they decode to (SEI)" if told else "")
-
-    def walk(self, units: Sequence[bytes], sets: hevc.Sets) -> tuple[Picture, NDArray[np.bool_]]:
-        from vidstega.hevc.walk import usable, walk_picture
-
-        picture = walk_picture(units, sets)
-        return picture, usable(picture)
-
-    def quanta(self, signs: Signs, units: Sequence[bytes], sets: hevc.Sets) -> Floats:
-        from vidstega.hevc.quanta import quanta
-
-        return quanta(signs, units, sets)
-
-    def blocks(self, signs: Signs, sets: hevc.Sets) -> Blocks:
-        from vidstega.hevc.walk import blocks_of
-
-        return blocks_of(signs, next(iter(sets.sps.values())))
-
-    def coded_size(self, sets: hevc.Sets) -> tuple[int, int] | None:
-        sps = next(iter(sets.sps.values()))
-        return None if sps.crop[0] or sps.crop[2] else sps.size
-
-    def is_other(self, nal: bytes) -> bool:
-        return not hevc.is_slice(nal)
+def _unread_hevc(units: list[bytes]) -> str:
+    if any(map(hevc.is_of_layer, units)):
+        return _SEVERAL
+    return "its pictures come with a digest of what they decode to (SEI)" if hevc.tells_hash(units) else ""
 
 
-CODECS: dict[str, Codec] = {"h264": _H264(), "hevc": _HEVC()}
+CODECS = {
+    "h264": Codec(
+        kernels=("vidstega.h264.cabac", "vidstega.h264.cavlc"),
+        tells_all=False,
+        may_roughen=MAY_ROUGHEN,
+        parse=h264_slices.Sets.parse,
+        refused=h264_slices.refusal,
+        walk_picture=h264_walk.walk_picture,
+        usable=h264_walk.usable,
+        quanta=h264_scaling.quanta,
+        blocks_of=h264_scaling.blocks_of,
+        is_slice=lambda nal: bool(nal) and nal[0] & 31 in range(1, 6),
+        unread=_unread_h264,
+    ),
+    "hevc": Codec(
+        kernels=("vidstega.hevc.cabac",),
+        tells_all=True,
+        may_roughen=0.1,
+        parse=hevc_slices.Sets.parse,
+        refused=hevc_slices.refusal,
+        walk_picture=hevc_walk.walk_picture,
+        usable=hevc_walk.usable,
+        quanta=hevc_quanta.quanta,
+        blocks_of=hevc_walk.blocks_of,
+        is_slice=hevc.is_slice,
+        unread=_unread_hevc,
+    ),
+}
 """By FFmpeg's names."""
 
 

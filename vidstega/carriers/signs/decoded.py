@@ -19,9 +19,8 @@ from vidstega.carriers.signs.edges import margins
 from vidstega.carriers.signs.walks import Walked
 from vidstega.errors import InputError, VerificationError
 from vidstega.media.compare import Promise
-from vidstega.media.decode import let_go, planes
+from vidstega.media.decode import decode_strictly, let_go, planes
 from vidstega.media.source import IDR, NONREF, Packets, Scan, Source
-from vidstega.media.strict import decode_strictly
 from vidstega.pool import Work
 from vidstega.residual import Blocks
 

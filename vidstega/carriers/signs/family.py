@@ -38,7 +38,6 @@ class InSigns(Carrier):
     kernels = KERNELS
 
     def room(self, scan: Scan, spread: Spread) -> Room:
-        """See `Carrier.room`."""
         _check(scan)
         use, fits = whole(scan), room_bytes(scan, spread)
         return Room(use.carrying, fits // max(1, use.carrying), fits, short=True)
@@ -54,7 +53,6 @@ class InSigns(Carrier):
         return make_plan(scan, wish)
 
     def write(self, scan: Scan, plan: SignsPlan, sealed: Sealed, target: Path, work: Work) -> Written:
-        """See `Carrier.write`."""
         assert sealed.short is not None
         clock = Clock()
         with clock.stage("embed"):
@@ -75,7 +73,6 @@ class InSigns(Carrier):
         return Written(left_out, seconds=clock.seconds, measured=measured)
 
     def locate(self, scan: Scan, key: Key, *, deep: bool = False) -> FoundSigns:
-        """See `Carrier.locate`."""
         return find(scan, key)
 
     def check(self, scan: Scan, stego: Scan, plan: SignsPlan, work: Work) -> dict[str, float]:
@@ -91,7 +88,6 @@ class InSigns(Carrier):
         return "patch" if same else "remux", promise_of(cover, found.pictures)
 
     def obstacle(self, scan: Scan) -> str | None:
-        """See `Carrier.obstacle`."""
         try:
             _check(scan)
             whole(scan)
@@ -100,7 +96,6 @@ class InSigns(Carrier):
         return None
 
     def outlook(self, scan: Scan) -> str:
-        """See `Carrier.outlook`."""
         if (why := self.obstacle(scan)) is not None:
             return f"no: {why}"
         use = whole(scan)
@@ -109,11 +104,9 @@ class InSigns(Carrier):
         return f"{fits:,} bytes at the most, in {use.carriers:,} signs of {where}"
 
     def standing_bytes(self, scan: Scan) -> int:
-        """See `Carrier.standing_bytes`."""
         return 0 if obstacle_of(scan) else memory.NUMBA_BYTES + _SIGNS_BYTES
 
     def estimate(self, scan: Scan, plan: SignsPlan, *, n_jobs: int = 1, verify: bool = True) -> Estimate:
-        """See `Carrier.estimate`."""
         size = scan.path.stat().st_size
         return Estimate(
             memory_bytes=_memory(scan, frames=8 if verify else 4),
@@ -125,8 +118,7 @@ class InSigns(Carrier):
             coded=0,
         )
 
-    def estimate_reading(self, scan: Scan, *, n_jobs: int = 1, most_bytes: int | None = None) -> Estimate:
-        """See `Carrier.estimate_reading`."""
+    def estimate_reading(self, scan: Scan, *, most_bytes: int | None = None) -> Estimate:
         _check(scan)
         return Estimate(_memory(scan, frames=0), MOST_BYTES, MOST_BYTES, "extract", "signs", len(scan.pts), 0)
 
@@ -160,8 +152,8 @@ def _compare_signs(cover: Scan, stego: Scan, used: int) -> None:
 def _others(scan: Scan, walked: Walked) -> list[bytes]:
     """NAL units beside the slices that containers leave alone."""
     codec = codec_of(scan)
-    units = essence(walked.packet, scan.codec, codec.length_size(scan))
-    return [nal for nal in units if codec.is_other(nal)]
+    units = essence(walked.packet, scan.codec, scan.sets.length_size)
+    return [nal for nal in units if not codec.is_slice(nal)]
 
 
 def _same_but_for_signs(before: Walked, after: Walked, others: list[bytes], now: list[bytes]) -> bool:

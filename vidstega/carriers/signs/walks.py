@@ -111,7 +111,7 @@ def _through(scan: Scan, run: list[int], kept: dict[int, Walked]) -> Iterator[tu
 
 def _walk(scan: Scan, ordinal: int, packet: bytes) -> Walked:
     codec = codec_of(scan)
-    found = codec.units(packet, codec.length_size(scan))
+    found = codec.units(packet, scan.sets.length_size)
     units = [] if found.obstacle else [packet[start:stop] for start, stop in found.slices]
     picture, usable = codec.walk(units, codec.sets(scan))
     return Walked(ordinal, packet, found.slices, picture.signs[usable], found.obstacle or picture.obstacle)
@@ -129,7 +129,7 @@ def first_unlisted(scan: Scan) -> bytes:
 def slices_of(scan: Scan, packet: bytes) -> list[bytes]:
     """Slice NAL units of a packet."""
     codec = codec_of(scan)
-    return [packet[start:stop] for start, stop in codec.units(packet, codec.length_size(scan)).slices]
+    return [packet[start:stop] for start, stop in codec.units(packet, scan.sets.length_size).slices]
 
 
 @lru_cache

@@ -26,7 +26,7 @@ def lossless_by(scan: Scan) -> str:
     if scan.codec == "h264":
         return "H.264 with transform bypass" if _bypassed(scan) else ""
     with suppress(InputError):
-        if scan.codec == "hevc" and any(hevc.parse_pps(pps).lossless_blocks for pps in scan.hevc.pps):
+        if scan.codec == "hevc" and any(hevc.parse_pps(pps).lossless_blocks for pps in scan.sets.pps):
             return "HEVC with transquant bypass"
         if scan.codec == "vp9" and _vp9(_heads(scan)[1]):
             return "VP9 with quantizer 0"
