@@ -17,7 +17,7 @@ from vidstega.carriers.robust.choose import Heard, choose, way_out
 from vidstega.carriers.robust.grid import Picture, active_picture
 from vidstega.carriers.robust.levels import Level, level_for, rooms, step_of, strength_for
 from vidstega.carriers.robust.read import Reader, Reading, grids
-from vidstega.carriers.robust.slots import owner
+from vidstega.carriers.robust.slots import owner, usual_s
 from vidstega.carriers.robust.write import Levels, Message, Segment
 from vidstega.clock import Clock
 from vidstega.coding.ira import class_bytes, class_for
@@ -52,7 +52,7 @@ class Timeline:
         """The times of a scanned video."""
         starts = (scan.pts - scan.pts[0]) * float(scan.source.time_base)
         steps = np.diff(starts)
-        frame_s = float(np.median(steps)) if len(steps) else 1 / float(scan.source.rate)
+        frame_s = usual_s(steps) if len(steps) else 1 / float(scan.source.rate)
         return cls(starts, np.append(starts[1:], starts[-1] + frame_s), frame_s)
 
     @property
@@ -174,7 +174,7 @@ def read(scan: Scan, key: Key, label: str, *, deep: bool = False, whole: bool = 
     candidates = grids(pictures, _aspect(scan), deep)
     if not candidates:
         raise UnsupportedError(f"frames of {scan.size[0]}x{scan.size[1]} are too small for method robust")
-    reader = Reader(keys, candidates, scan.depth, deep)
+    reader = Reader(keys, candidates, scan.depth, deep, frame_s=times.frame_s)
     frames = decode_span(scan.source, 0, scan.packets, scan.pts)
     for frame, start, end in zip(frames, times.starts, times.ends, strict=True):
         reader.add(planes(frame)[0], float(start), float(end))
@@ -283,7 +283,7 @@ class _Trial:
         from vidstega.seal.short import ShortKeys
 
         keys = ShortKeys(bytes(64), self.mark.key)  # the seal is not asked: information is what counts here
-        reader = Reader(keys, grids(pictures, _aspect(scan)), scan.depth)
+        reader = Reader(keys, grids(pictures, _aspect(scan)), scan.depth, frame_s=times.frame_s)
         frames = decode_span(scan.source, 0, scan.packets, scan.pts)
         for frame, start, end in zip(frames, times.starts, times.ends, strict=True):
             reader.add(planes(frame)[0], float(start), float(end))

@@ -114,6 +114,7 @@ class Reader:
     depth : bits of a luma sample
     deep : look for it all along, `LOOK_S` seconds at a time, and for what an hour has been cut from
     trim_s : seconds that may have been cut off at the start; 20, or if `deep` an hour, by default
+    frame_s : how long a frame is shown as a rule, for what is known of all of the video
 
     Attributes
     ----------
@@ -130,13 +131,14 @@ class Reader:
         depth: int = 8,
         deep: bool = False,
         trim_s: float | None = None,
+        frame_s: float | None = None,
     ) -> None:
         if not candidates:
             raise ParameterError("no grid to look for a message on; the picture is too small for any")
         self._keys, self._depth, self._deep = keys, depth, deep
         self._trim_s = trim_s if trim_s is not None else _DEEP_TRIM_S if deep else LOOK_S
-        self._candidates = candidates
-        self._tracks = [Track(candidate) for candidate in candidates]
+        self._candidates, self._frame_s = candidates, frame_s
+        self._tracks = self._fresh()
         self._look_at = [*_LOOK_AT_S]
         self._begin_s: float | None = None
         self._seen_s = 0.0
@@ -170,12 +172,15 @@ class Reader:
             return Reading(None, None, 0.0, 0.0, 0.0, self._seen_s)
         return Reading(self.message, bits.lock, bits.margin, bits.cosine, bits.bits, self._seen_s)
 
+    def _fresh(self) -> list[Track]:
+        return [Track(candidate, self._frame_s) for candidate in self._candidates]
+
     def _look(self) -> None:
         if self._tracks[0].seen_s >= LOOK_S:
             self._synchronise(final=True, ended=False)
             self.hopeless = self._bits is None and not self._deep
             if self._bits is None:
-                self._tracks = [Track(candidate) for candidate in self._candidates]
+                self._tracks = self._fresh()
         elif self._look_at and self._seen_s >= self._look_at[0]:
             self._look_at.pop(0)
             self._synchronise(final=False, ended=False)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from vidstega.carriers.robust.grid import Cells, Grid
 from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import ASKED_DB, LEVELS, LOUD_DB, STRENGTHS_DB, Level, step_of
+from vidstega.carriers.robust.slots import usual_s
 from vidstega.jit import lazy
 
 FALSE_ALARM = 1e-3
@@ -82,10 +83,11 @@ class Candidate:
 class Track:
     """Means of the cells of one grid, frame by frame: what has been seen of a video so far."""
 
-    def __init__(self, candidate: Candidate) -> None:
+    def __init__(self, candidate: Candidate, frame_s: float | None = None) -> None:
         self.grid, self.across, self.likely = candidate.grid, candidate.across, candidate.likely
         self.cells: list[Cells] = []
         self.times: list[tuple[float, float]] = []
+        self._frame_s = frame_s
 
     def fits(self, level: Level) -> bool:
         """Whether this grid is one of this level's."""
@@ -104,7 +106,7 @@ class Track:
     @property
     def frame_s(self) -> float:
         """How long a frame is shown, as a rule."""
-        return float(np.median([end - start for start, end in self.times]))
+        return self._frame_s or usual_s(np.array([end - start for start, end in self.times]))
 
     def integral(self, where: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Times and, for each, the integral of these cells' means from the first time to it."""
@@ -162,11 +164,11 @@ def _stages(tracks: Sequence[Track], trim_s: float, final: bool) -> Iterator[lis
     least_s = min(trim_s, _UNLIKELY_TRIM_S)
     for anywhere in (False, True) if final else (False,):
         yield [
-            _Hypotheses(track, level, steps, anywhere, trim_s if track.likely else least_s, most, handicap)
-            for steps, most, handicap in (
-                (usual, _MOST_PILOTS, 0.0),
-                (asked, _FEW_PILOTS, UNUSUAL / 2),
-                (gains, _FEW_PILOTS, UNUSUAL),
+            _Hypotheses(track, level, steps, anywhere, far_s if track.likely else least_s, most, handicap)
+            for steps, most, handicap, far_s in (
+                (usual, _MOST_PILOTS, 0.0, trim_s),
+                (asked, _FEW_PILOTS, UNUSUAL / 2, least_s),
+                (gains, _FEW_PILOTS, UNUSUAL, least_s),
             )
             for track, level in fits
             if track.likely or steps is usual
