@@ -89,6 +89,14 @@ def test_a_label_is_part_of_the_key(cover: Path, tmp_path: Path) -> None:
         vidstega.extract(tmp_path / "s.mp4", key="k", method="robust")
 
 
+@pytest.mark.parametrize("method", ["lsb", "signs"])
+def test_a_later_message_in_another_family_leaves_it_alone(stego: Path, tmp_path: Path, method: str) -> None:
+    both = tmp_path / "both.mp4"
+    vidstega.embed(stego, both, b"later", key="other", method=method, progress=False)
+    assert vidstega.extract(both, key="other", method=method) == b"later"
+    assert vidstega.extract(both, key="k", method="robust") == MESSAGE
+
+
 def test_too_much_is_refused_with_what_fits(cover: Path, tmp_path: Path) -> None:
     with pytest.raises(CapacityError, match=r"capacity is|robust holds"):
         vidstega.embed(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega.carriers.robust.grid import Grid, Picture, Plane
+from vidstega.carriers.robust.grid import Grid, Picture, Plane, shrunk
 from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import LEVELS, blocks_across
 from vidstega.carriers.robust.slots import SlotMean, SlotMeans
@@ -36,6 +36,7 @@ _FIRM = 16.0  # nats: a size class that leads by so much is not doubted
 _DOUBT = 9.0
 _MOST_CLASSES = 8
 _DARK, _BRIGHT = 19.5, 232.0
+_ROUGH = 24  # pixels
 _CROPS = tuple(0.005 * i for i in range(1, 21))
 
 
@@ -100,7 +101,7 @@ def _uncropped(picture: Picture, sample_aspect: float) -> list[Candidate]:
         whole = Picture(width, height, left, top)
         for across in (30, 15):
             grid = Grid.of(whole, across, width * sample_aspect / height)
-            found.append(Candidate(grid, across, False))
+            found.append(Candidate(grid, across, False, min(grid.cell) >= _ROUGH))
     return found
 
 
@@ -156,8 +157,13 @@ class Reader:
             self._bits.add(self._bits.lock.grid.project(plane, self._depth), start_s, end_s)
             self._open(final=False)
         elif not self.hopeless:
+            small = shrunk(plane) if self._deep else plane
             for track in self._tracks:
-                track.add(track.grid.project(plane, self._depth), start_s, end_s)
+                if track.small is None:
+                    cells = track.grid.project(plane, self._depth)
+                else:
+                    cells = track.small.project(small, self._depth + 4)
+                track.add(cells, start_s, end_s)
             self._look()
 
     def finish(self) -> Reading:
