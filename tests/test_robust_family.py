@@ -105,6 +105,14 @@ def test_too_much_is_refused_with_what_fits(cover: Path, tmp_path: Path) -> None
     assert not (tmp_path / "s.mp4").exists()
 
 
+def test_cells_that_the_channel_scales_away_are_no_capacity(cover: Path, tmp_path: Path) -> None:
+    most = vidstega.capacity(cover, method=Robust(survive="half")).payload_bytes
+    assert 0 < most < vidstega.capacity(cover, method=Robust(psnr_db=45)).payload_bytes / 10
+    data = np.random.default_rng(3).bytes(most + 1)
+    with pytest.raises(CapacityError, match=f"{most:,} at the most .* if it is to survive half"):
+        vidstega.embed(cover, tmp_path / "s.mp4", data, key="k", method=Robust(survive="half"))
+
+
 def test_what_no_strength_brings_through_is_refused(cover: Path, tmp_path: Path) -> None:
     data, how = np.random.default_rng(1).bytes(700), Robust(survive="240p", preset="ultrafast")
     with pytest.raises(CapacityError, match="come through 240p with a margin of"):

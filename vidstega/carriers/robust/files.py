@@ -60,9 +60,9 @@ class Timeline:
         """Seconds in all."""
         return float(self.ends[-1])
 
-    def most_bytes(self, size: tuple[int, int]) -> int:
-        """Bytes of the largest sealed message that pictures of this size take in this time."""
-        found = rooms(Picture(*size), self.duration_s, self.frame_s)
+    def most_bytes(self, size: tuple[int, int], scale: float = 1.0) -> int:
+        """Bytes of the largest sealed message that pictures of this size take, if they are scaled too."""
+        found = rooms(Picture(*size), self.duration_s, self.frame_s, scale)
         return max((room.bytes_sealed for room in found), default=0)
 
     def part(self, start: int, stop: int) -> Timeline:
