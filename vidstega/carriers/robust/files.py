@@ -28,7 +28,7 @@ from vidstega.media.encode import code_frames
 from vidstega.media.rewrite import piece_of, rewrite
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.segments import Span, span_around
-from vidstega.media.source import Packets, Scan, Source
+from vidstega.media.source import KEY, Packets, Scan, Source
 from vidstega.pool import Work
 from vidstega.seal import Key, Sealed
 from vidstega.seal.short import seal, short_keys
@@ -36,6 +36,7 @@ from vidstega.seal.short import seal, short_keys
 _SEGMENT_S = 4.0
 _TRIAL_S = 10.0
 _LOOKS = 8
+_LIT = 0.05
 _FULL_RANGE = 2  # of ISO/IEC 23091-2's range flag, as FFmpeg counts
 
 
@@ -199,10 +200,19 @@ def _aspect(scan: Scan) -> float:
 
 
 def _active(scan: Scan) -> Picture:
-    """The active picture, by a few frames from all over the video."""
-    numbers = np.unique(np.linspace(0, len(scan.pts) - 1, _LOOKS).round().astype(int)).tolist()
-    black = 16 << (scan.depth - 8)
-    return active_picture((_frame(scan, number) for number in numbers), black)
+    """The active picture, by a few key frames from all over the video, or if they are dark by any frames."""
+    black, lit = 16 << (scan.depth - 8), [0.0]
+
+    def looks(among: NDArray[np.int64]) -> Iterator[Any]:
+        for number in np.unique(among[np.linspace(0, len(among) - 1, _LOOKS).round().astype(int)]).tolist():
+            plane = _frame(scan, number)
+            lit.append(float(np.mean(plane > 2 * black)))
+            yield plane
+
+    everywhere = np.arange(len(scan.pts))
+    keys = everywhere[np.isin(scan.pts, scan.packets["pts"][scan.packets["flags"] & KEY != 0])]
+    picture = active_picture(looks(keys), black) if len(keys) else Picture(*scan.size)
+    return picture if max(lit) >= _LIT else active_picture(looks(everywhere), black)
 
 
 def _frame(scan: Scan, number: int) -> Any:
