@@ -29,7 +29,7 @@ How = str | Method | Carrier
 
 def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
     """How much a cover takes, by method and spread; families that it is nothing for are left
-    out, and those that are only for the asking.
+    out, and those that are only for the asking. Of `robust` it is a bound: `embed` tries what survives.
 
     Raises
     ------

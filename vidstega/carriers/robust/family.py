@@ -65,7 +65,7 @@ class Robust(Carrier):
     def room(self, scan: Scan, spread: Spread) -> Room:
         """See `Carrier.room`: what the finest cells take that the channel's scaling leaves whole.
 
-        It is a bound. How much of it survives is found by trying when it is written; a third is usual.
+        It is a bound: how much of it survives is found by trying when it is written.
         """
         from vidstega.channels import named
 
