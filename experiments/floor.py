@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -32,8 +33,11 @@ Arm = dict[str, Any]
 # -- the plain arms, in the worker ----------------------------------------------------------------------
 
 
-def plain_transcode(cover: str, out: str) -> None:
-    """Decode, code without loss, copy the sound: what any tool must do at least, with one thread each."""
+LOSSLESS = {"preset": "ultrafast", "qp": "0", "x264-params": "keyint=60:min-keyint=60:bframes=0:threads=1"}
+
+
+def plain_transcode(cover: str, out: str, options: dict[str, str] = LOSSLESS) -> None:
+    """Decode, code by x264, copy the sound: what any tool must do at least, with one thread each."""
     import av
 
     with av.open(cover) as source, av.open(out, "w") as output:
@@ -44,11 +48,7 @@ def plain_transcode(cover: str, out: str) -> None:
         context.width, context.height, context.pix_fmt = video.width, video.height, video.pix_fmt
         context.time_base = coded.time_base = video.time_base
         context.thread_count = 1
-        context.options = {
-            "preset": "ultrafast",
-            "qp": "0",
-            "x264-params": "keyint=60:min-keyint=60:bframes=0:threads=1",
-        }
+        context.options = dict(options)
         copies = {s.index: output.add_stream_from_template(s) for s in source.streams.audio}
         for packet in source.demux():
             if packet.stream_index in copies:
@@ -62,15 +62,16 @@ def plain_transcode(cover: str, out: str) -> None:
         output.mux(coded.encode(None))
 
 
-def plain_decode(path: str) -> None:
-    """Decode every frame with one thread and drop it."""
+def plain_decode(path: str, stop_s: float = math.inf) -> None:
+    """Decode every frame, or those before `stop_s`, with one thread and drop it."""
     import av
 
     with av.open(path) as source:
         video = source.streams.video[0]
         video.thread_type, video.codec_context.thread_count = "NONE", 1
-        for _ in source.decode(video):
-            pass
+        for frame in source.decode(video):
+            if frame.time >= stop_s:
+                break
 
 
 def plain_copy(cover: str, out: str) -> None:
@@ -180,7 +181,7 @@ def vidstega_extract(stego: str, size: int, n_jobs: int = 1) -> None:
         raise AssertionError("another payload came back")
 
 
-def work() -> None:
+def work(arms: dict[str, Any]) -> None:
     """Answer jobs until the input ends."""
     import vidstega  # noqa: F401  what importing costs is no part of any arm
 
@@ -189,7 +190,7 @@ def work() -> None:
         job = json.loads(line)
         started, cpu = time.perf_counter(), time.process_time()
         try:
-            said = globals()[job["arm"]](**job["arguments"]) or {}
+            said = arms[job["arm"]](**job["arguments"]) or {}
             seconds = {"wall_s": time.perf_counter() - started, "cpu_s": time.process_time() - cpu}
             print(json.dumps({**said, **seconds}), flush=True)
         except Exception as error:
@@ -206,27 +207,29 @@ class Taken:
     wall_s: float
     cpu_s: float
     peak_mib: float
-    stages: dict[str, float]
+    said: Arm
 
 
-def measure(arm: str, arguments: Arm) -> Taken:
+def measure(arm: str, arguments: Arm, module: str = "experiments.floor") -> Taken:
     """Run an arm in a fresh process; what it writes is gone before."""
     from vidstega.lab.runner.process import Worker
 
     if "out" in arguments:
         Path(arguments["out"]).unlink(missing_ok=True)
     os.sync()
-    with Worker("experiments.floor", ["--worker"]) as worker:
+    with Worker(module, ["--worker"]) as worker:
         reply, seen = worker.run({"arm": arm, "arguments": arguments}, timeout_s=3600)
-    return Taken(reply["wall_s"], reply["cpu_s"], seen["memory_increase_mb"], reply.get("stages", {}))
+    return Taken(reply["wall_s"], reply["cpu_s"], seen["memory_increase_mb"], reply)
 
 
-def rounds(arms: dict[str, tuple[str, Arm]], count: int) -> dict[str, list[Taken]]:
+def rounds(
+    arms: dict[str, tuple[str, Arm]], count: int, module: str = "experiments.floor"
+) -> dict[str, list[Taken]]:
     """Every arm `count` times, taking turns."""
     taken: dict[str, list[Taken]] = {name: [] for name in arms}
     for _ in range(count):
         for name, (arm, arguments) in arms.items():
-            taken[name].append(measure(arm, arguments))
+            taken[name].append(measure(arm, arguments, module))
     return taken
 
 
@@ -419,7 +422,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="also write the tables to this file")
     arguments = parser.parse_args()
     if arguments.worker:
-        work()
+        work(globals())
         return
     size, seconds, count = arguments.size, arguments.seconds, arguments.rounds
     if arguments.quick:

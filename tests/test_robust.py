@@ -130,6 +130,15 @@ def test_slots_of_frames_carry_much(cover, level):
     assert reading(written(cover[:60], data, level=level)).message == data
 
 
+def test_slots_of_frames_are_found_where_times_are_rounded_to_milliseconds():
+    """As Matroska does: a median of 33 ms instead of 33.37 lost all but the first second."""
+    data = np.random.default_rng(2).bytes(500)
+    marked = written(scene(100, rate=30000 / 1001), data, level=LEVELS[0])
+    found = reading([(plane, round(start, 3), round(end, 3)) for plane, start, end in marked])
+    assert found.message == data
+    assert found.cosine > 0.8
+
+
 def test_the_mark_is_as_loud_as_it_says_and_zero_on_average(cover):
     for strength_db, low, high in ((48.4, 46.5, 48.6), (56.0, 53.0, 56.5)):
         marked = written(cover, strength_db=strength_db)

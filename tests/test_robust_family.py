@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
 import vidstega
 from vidstega import channels
 from vidstega.carriers import Robust
+from vidstega.carriers.robust import files
 from vidstega.errors import CapacityError, ParameterError, PayloadError
 from vidstega.lab.covers import make_cover
+from vidstega.media.scan import scan
 
 MESSAGE = b"noon"
 
@@ -89,12 +92,46 @@ def test_a_label_is_part_of_the_key(cover: Path, tmp_path: Path) -> None:
         vidstega.extract(tmp_path / "s.mp4", key="k", method="robust")
 
 
+@pytest.mark.parametrize("method", ["lsb", "signs"])
+def test_a_later_message_in_another_family_leaves_it_alone(stego: Path, tmp_path: Path, method: str) -> None:
+    both = tmp_path / "both.mp4"
+    vidstega.embed(stego, both, b"later", key="other", method=method, progress=False)
+    assert vidstega.extract(both, key="other", method=method) == b"later"
+    assert vidstega.extract(both, key="k", method="robust") == MESSAGE
+
+
+def test_bars_are_seen_where_the_only_key_frame_is_black(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "late.mp4"), "w") as out:
+        stream: Any = out.add_stream(
+            "libx264", rate=25, options={"preset": "ultrafast", "x264-params": "scenecut=0"}
+        )
+        stream.width, stream.height, stream.pix_fmt = 160, 160, "yuv420p"
+        for number in range(20):
+            planes = np.full((240, 160), 128, np.uint8)
+            planes[:160] = 16
+            if number > 9:
+                planes[32:128] = np.arange(160)
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(planes, format="yuv420p")))
+        out.mux(stream.encode(None))
+    seen = files._active(scan(tmp_path / "late.mp4"))
+    assert (seen.top, seen.left) == (pytest.approx(32, abs=1), 0)
+    assert seen.height == pytest.approx(96, abs=2)
+
+
 def test_too_much_is_refused_with_what_fits(cover: Path, tmp_path: Path) -> None:
     with pytest.raises(CapacityError, match=r"capacity is|robust holds"):
         vidstega.embed(
             cover, tmp_path / "s.mp4", np.random.default_rng(2).bytes(900_000), key="k", method="robust"
         )
     assert not (tmp_path / "s.mp4").exists()
+
+
+def test_cells_that_the_channel_scales_away_are_no_capacity(cover: Path, tmp_path: Path) -> None:
+    most = vidstega.capacity(cover, method=Robust(survive="half")).payload_bytes
+    assert 0 < most < vidstega.capacity(cover, method=Robust(psnr_db=45)).payload_bytes / 10
+    data = np.random.default_rng(3).bytes(most + 1)
+    with pytest.raises(CapacityError, match=f"{most:,} at the most .* if it is to survive half"):
+        vidstega.embed(cover, tmp_path / "s.mp4", data, key="k", method=Robust(survive="half"))
 
 
 def test_what_no_strength_brings_through_is_refused(cover: Path, tmp_path: Path) -> None:

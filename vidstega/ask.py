@@ -25,7 +25,7 @@ from vidstega.seal.short import OVERHEAD_BYTES
 
 def capacity(cover: PathLike, *, method: How | None = None) -> Capacity:
     """How much a cover takes, by method and spread; families that it is nothing for are left
-    out, and those that are only for the asking.
+    out, and those that are only for the asking. Of `robust` it is a bound: `embed` tries what survives.
 
     Raises
     ------

@@ -94,6 +94,10 @@ class Channel:
         short = f"trunc(min({self.short_side},min(iw,ih))/2)*2"
         return f"w='if(gte(iw,ih),-2,{short})':h='if(gte(iw,ih),{short},-2)'"
 
+    def shrinks_to(self, size: tuple[int, int]) -> float:
+        """The part of its width that is left of a picture of `size`."""
+        return self.scale * min(1.0, (self.short_side or min(size)) / min(size))
+
     @property
     def options(self) -> dict[str, str]:
         """Options of the encoder but for its bit rate."""

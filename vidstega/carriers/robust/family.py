@@ -63,9 +63,14 @@ class Robust(Carrier):
     spreads = ("all",)
 
     def room(self, scan: Scan, spread: Spread) -> Room:
-        """See `Carrier.room`: what the finest cells take; how much of it survives is found by trying."""
-        timeline = _work().Timeline.of(scan)
-        most = timeline.most_bytes(scan.size)
+        """See `Carrier.room`: what the finest cells take that the channel's scaling leaves whole.
+
+        It is a bound: how much of it survives is found by trying when it is written.
+        """
+        from vidstega.channels import named
+
+        scale = named(self.survive).shrinks_to(scan.size) if self.psnr_db is None else 1.0
+        most = _work().Timeline.of(scan).most_bytes(scan.size, scale)
         return Room(len(scan.pts), most // max(1, len(scan.pts)), most, short=True)
 
     def most_bytes(self, scan: Scan, spread: Spread) -> int:
@@ -81,9 +86,10 @@ class Robust(Carrier):
         room = self.room(scan, wish.spread)
         if wish.short_bytes is None or wish.short_bytes > room.sealed_bytes:
             said = "more than 1,000,000" if wish.short_bytes is None else f"{wish.short_bytes - TAG_BYTES:,}"
+            scaled = f" if it is to survive {self.survive}" if self.psnr_db is None else ""
             raise CapacityError(
                 f"the payload takes {said} bytes, robust holds {room.payload_bytes:,} at the most in this "
-                "video; use a longer or larger video, or a method that does not have to survive"
+                f"video{scaled}; use a longer or larger video, or a method that does not have to survive"
             )
         frames, everywhere = len(scan.pts), _all_frames(scan)
         recipe = Encoding(*lossy_for(scan.source.pix_fmt, scan.size, wish.container, self.crf, self.preset))

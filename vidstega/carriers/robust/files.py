@@ -17,7 +17,7 @@ from vidstega.carriers.robust.choose import Heard, choose, way_out
 from vidstega.carriers.robust.grid import Picture, active_picture
 from vidstega.carriers.robust.levels import Level, level_for, rooms, step_of, strength_for
 from vidstega.carriers.robust.read import Reader, Reading, grids
-from vidstega.carriers.robust.slots import owner
+from vidstega.carriers.robust.slots import owner, usual_s
 from vidstega.carriers.robust.write import Levels, Message, Segment
 from vidstega.clock import Clock
 from vidstega.coding.ira import class_bytes, class_for
@@ -28,7 +28,7 @@ from vidstega.media.encode import code_frames
 from vidstega.media.rewrite import piece_of, rewrite
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.segments import Span, span_around
-from vidstega.media.source import Packets, Scan, Source
+from vidstega.media.source import KEY, Packets, Scan, Source
 from vidstega.pool import Work
 from vidstega.seal import Key, Sealed
 from vidstega.seal.short import seal, short_keys
@@ -36,6 +36,7 @@ from vidstega.seal.short import seal, short_keys
 _SEGMENT_S = 4.0
 _TRIAL_S = 10.0
 _LOOKS = 8
+_LIT = 0.05
 _FULL_RANGE = 2  # of ISO/IEC 23091-2's range flag, as FFmpeg counts
 
 
@@ -52,7 +53,7 @@ class Timeline:
         """The times of a scanned video."""
         starts = (scan.pts - scan.pts[0]) * float(scan.source.time_base)
         steps = np.diff(starts)
-        frame_s = float(np.median(steps)) if len(steps) else 1 / float(scan.source.rate)
+        frame_s = usual_s(steps) if len(steps) else 1 / float(scan.source.rate)
         return cls(starts, np.append(starts[1:], starts[-1] + frame_s), frame_s)
 
     @property
@@ -60,9 +61,9 @@ class Timeline:
         """Seconds in all."""
         return float(self.ends[-1])
 
-    def most_bytes(self, size: tuple[int, int]) -> int:
-        """Bytes of the largest sealed message that pictures of this size take in this time."""
-        found = rooms(Picture(*size), self.duration_s, self.frame_s)
+    def most_bytes(self, size: tuple[int, int], scale: float = 1.0) -> int:
+        """Bytes of the largest sealed message that pictures of this size take, if they are scaled too."""
+        found = rooms(Picture(*size), self.duration_s, self.frame_s, scale)
         return max((room.bytes_sealed for room in found), default=0)
 
     def part(self, start: int, stop: int) -> Timeline:
@@ -174,7 +175,7 @@ def read(scan: Scan, key: Key, label: str, *, deep: bool = False, whole: bool = 
     candidates = grids(pictures, _aspect(scan), deep)
     if not candidates:
         raise UnsupportedError(f"frames of {scan.size[0]}x{scan.size[1]} are too small for method robust")
-    reader = Reader(keys, candidates, scan.depth, deep)
+    reader = Reader(keys, candidates, scan.depth, deep, frame_s=times.frame_s)
     frames = decode_span(scan.source, 0, scan.packets, scan.pts)
     for frame, start, end in zip(frames, times.starts, times.ends, strict=True):
         reader.add(planes(frame)[0], float(start), float(end))
@@ -199,10 +200,19 @@ def _aspect(scan: Scan) -> float:
 
 
 def _active(scan: Scan) -> Picture:
-    """The active picture, by a few frames from all over the video."""
-    numbers = np.unique(np.linspace(0, len(scan.pts) - 1, _LOOKS).round().astype(int)).tolist()
-    black = 16 << (scan.depth - 8)
-    return active_picture((_frame(scan, number) for number in numbers), black)
+    """The active picture, by a few key frames from all over the video, or if they are dark by any frames."""
+    black, lit = 16 << (scan.depth - 8), [0.0]
+
+    def looks(among: NDArray[np.int64]) -> Iterator[Any]:
+        for number in np.unique(among[np.linspace(0, len(among) - 1, _LOOKS).round().astype(int)]).tolist():
+            plane = _frame(scan, number)
+            lit.append(float(np.mean(plane > 2 * black)))
+            yield plane
+
+    everywhere = np.arange(len(scan.pts))
+    keys = everywhere[np.isin(scan.pts, scan.packets["pts"][scan.packets["flags"] & KEY != 0])]
+    picture = active_picture(looks(keys), black) if len(keys) else Picture(*scan.size)
+    return picture if max(lit) >= _LIT else active_picture(looks(everywhere), black)
 
 
 def _frame(scan: Scan, number: int) -> Any:
@@ -283,7 +293,7 @@ class _Trial:
         from vidstega.seal.short import ShortKeys
 
         keys = ShortKeys(bytes(64), self.mark.key)  # the seal is not asked: information is what counts here
-        reader = Reader(keys, grids(pictures, _aspect(scan)), scan.depth)
+        reader = Reader(keys, grids(pictures, _aspect(scan)), scan.depth, frame_s=times.frame_s)
         frames = decode_span(scan.source, 0, scan.packets, scan.pts)
         for frame, start, end in zip(frames, times.starts, times.ends, strict=True):
             reader.add(planes(frame)[0], float(start), float(end))

@@ -18,6 +18,7 @@ STRENGTHS_DB = (56.0, 53.6, 51.4)
 LOUD_DB = 48.4
 ASKED_DB = tuple(40.4 + i for i in range(21))
 """Strengths for a PSNR that is asked for: a reader tries a few, not all there could be."""
+_LEAST_SCALED = 10
 _BUMP = 0.05475  # mean square of a bump that moves the mean by what is uniform over a step of 1
 
 
@@ -109,13 +110,17 @@ class LevelRoom:
         )
 
 
-def rooms(picture: Picture, duration_s: float, frame_s: float) -> list[LevelRoom]:
-    """All levels that this video has cells and slots for, the most robust first."""
+def rooms(picture: Picture, duration_s: float, frame_s: float, scale: float = 1.0) -> list[LevelRoom]:
+    """All levels that this video has cells and slots for, the most robust first.
+
+    Where it is going to be scaled, cells have to be `_LEAST_SCALED` pixels wide still.
+    """
+    least = 7 if scale == 1 else _LEAST_SCALED / scale
     found = []
     for level in LEVELS:
         grid = level.grid(picture)
         slots = int(duration_s / level.slot_s(frame_s) + 1e-6)
-        if slots and grid.cell[0] >= 7 and (not level.in_frames or frame_s * level.slot < 0.16):
+        if slots and grid.cell[0] >= least and (not level.in_frames or frame_s * level.slot < 0.16):
             found.append(LevelRoom(level, slots * data_cells(level, grid.cells)))
     return sorted(found, key=lambda room: (room.places, -room.level.index))
 

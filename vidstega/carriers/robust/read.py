@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vidstega.carriers.robust.grid import Grid, Picture, Plane
+from vidstega.carriers.robust.grid import Grid, Picture, Plane, shrunk
 from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import LEVELS, blocks_across
 from vidstega.carriers.robust.slots import SlotMean, SlotMeans
@@ -36,6 +36,7 @@ _FIRM = 16.0  # nats: a size class that leads by so much is not doubted
 _DOUBT = 9.0
 _MOST_CLASSES = 8
 _DARK, _BRIGHT = 19.5, 232.0
+_ROUGH = 24  # pixels
 _CROPS = tuple(0.005 * i for i in range(1, 21))
 
 
@@ -100,7 +101,7 @@ def _uncropped(picture: Picture, sample_aspect: float) -> list[Candidate]:
         whole = Picture(width, height, left, top)
         for across in (30, 15):
             grid = Grid.of(whole, across, width * sample_aspect / height)
-            found.append(Candidate(grid, across, False))
+            found.append(Candidate(grid, across, False, min(grid.cell) >= _ROUGH))
     return found
 
 
@@ -114,6 +115,7 @@ class Reader:
     depth : bits of a luma sample
     deep : look for it all along, `LOOK_S` seconds at a time, and for what an hour has been cut from
     trim_s : seconds that may have been cut off at the start; 20, or if `deep` an hour, by default
+    frame_s : how long a frame is shown as a rule, for what is known of all of the video
 
     Attributes
     ----------
@@ -130,13 +132,14 @@ class Reader:
         depth: int = 8,
         deep: bool = False,
         trim_s: float | None = None,
+        frame_s: float | None = None,
     ) -> None:
         if not candidates:
             raise ParameterError("no grid to look for a message on; the picture is too small for any")
         self._keys, self._depth, self._deep = keys, depth, deep
         self._trim_s = trim_s if trim_s is not None else _DEEP_TRIM_S if deep else LOOK_S
-        self._candidates = candidates
-        self._tracks = [Track(candidate) for candidate in candidates]
+        self._candidates, self._frame_s = candidates, frame_s
+        self._tracks = self._fresh()
         self._look_at = [*_LOOK_AT_S]
         self._begin_s: float | None = None
         self._seen_s = 0.0
@@ -154,8 +157,13 @@ class Reader:
             self._bits.add(self._bits.lock.grid.project(plane, self._depth), start_s, end_s)
             self._open(final=False)
         elif not self.hopeless:
+            small = shrunk(plane) if self._deep else plane
             for track in self._tracks:
-                track.add(track.grid.project(plane, self._depth), start_s, end_s)
+                if track.small is None:
+                    cells = track.grid.project(plane, self._depth)
+                else:
+                    cells = track.small.project(small, self._depth + 4)
+                track.add(cells, start_s, end_s)
             self._look()
 
     def finish(self) -> Reading:
@@ -170,12 +178,15 @@ class Reader:
             return Reading(None, None, 0.0, 0.0, 0.0, self._seen_s)
         return Reading(self.message, bits.lock, bits.margin, bits.cosine, bits.bits, self._seen_s)
 
+    def _fresh(self) -> list[Track]:
+        return [Track(candidate, self._frame_s) for candidate in self._candidates]
+
     def _look(self) -> None:
         if self._tracks[0].seen_s >= LOOK_S:
             self._synchronise(final=True, ended=False)
             self.hopeless = self._bits is None and not self._deep
             if self._bits is None:
-                self._tracks = [Track(candidate) for candidate in self._candidates]
+                self._tracks = self._fresh()
         elif self._look_at and self._seen_s >= self._look_at[0]:
             self._look_at.pop(0)
             self._synchronise(final=False, ended=False)

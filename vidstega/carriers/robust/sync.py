@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from vidstega.carriers.robust.grid import Cells, Grid
 from vidstega.carriers.robust.keyed import places, slot_key
 from vidstega.carriers.robust.levels import ASKED_DB, LEVELS, LOUD_DB, STRENGTHS_DB, Level, step_of
+from vidstega.carriers.robust.slots import usual_s
 from vidstega.jit import lazy
 
 FALSE_ALARM = 1e-3
@@ -31,6 +33,7 @@ _PHASES = 6
 """Steps in time for each frame."""
 _MOST_PILOTS = 3_000
 """Pilots that are looked at for one hypothesis: more say nothing new."""
+_FAR_PILOTS = 1_000
 _FEW_PILOTS = 400
 _FOLLOWED = 100
 _MOST_FIRSTS = 12_000
@@ -72,20 +75,26 @@ class Lock:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A grid that a message may lie on, and its `Level.across`; those that are `likely` are tried harder."""
+    """A grid that a message may lie on, and its `Level.across`; those that are `likely` are tried harder.
+
+    Where a grid is `rough`, a picture of a quarter of the width and height will do.
+    """
 
     grid: Grid
     across: int
     likely: bool = True
+    rough: bool = False
 
 
 class Track:
     """Means of the cells of one grid, frame by frame: what has been seen of a video so far."""
 
-    def __init__(self, candidate: Candidate) -> None:
+    def __init__(self, candidate: Candidate, frame_s: float | None = None) -> None:
         self.grid, self.across, self.likely = candidate.grid, candidate.across, candidate.likely
         self.cells: list[Cells] = []
         self.times: list[tuple[float, float]] = []
+        self._frame_s = frame_s
+        self.small = candidate.grid.shrunk() if candidate.rough else None
 
     def fits(self, level: Level) -> bool:
         """Whether this grid is one of this level's."""
@@ -104,7 +113,7 @@ class Track:
     @property
     def frame_s(self) -> float:
         """How long a frame is shown, as a rule."""
-        return float(np.median([end - start for start, end in self.times]))
+        return self._frame_s or usual_s(np.array([end - start for start, end in self.times]))
 
     def integral(self, where: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Times and, for each, the integral of these cells' means from the first time to it."""
@@ -162,7 +171,7 @@ def _stages(tracks: Sequence[Track], trim_s: float, final: bool) -> Iterator[lis
     least_s = min(trim_s, _UNLIKELY_TRIM_S)
     for anywhere in (False, True) if final else (False,):
         yield [
-            _Hypotheses(track, level, steps, anywhere, trim_s if track.likely else least_s, most, handicap)
+            _Hypotheses(track, level, steps, anywhere, least_s, most, handicap)
             for steps, most, handicap in (
                 (usual, _MOST_PILOTS, 0.0),
                 (asked, _FEW_PILOTS, UNUSUAL / 2),
@@ -170,6 +179,12 @@ def _stages(tracks: Sequence[Track], trim_s: float, final: bool) -> Iterator[lis
             )
             for track, level in fits
             if track.likely or steps is usual
+        ]
+    if final and trim_s > least_s:
+        yield [
+            _Hypotheses(track, level, usual, True, trim_s, _FAR_PILOTS)
+            for track, level in fits
+            if track.likely
         ]
 
 
@@ -188,7 +203,7 @@ class _Hypotheses:
     def score(self, key: bytes) -> tuple[Lock | None, int]:
         """The best of them and how many there were."""
         track, slot_s = self.track, self.level.slot_s(self.track.frame_s)
-        fine = track.frame_s / (_PHASES if self.most > _FEW_PILOTS else _PHASES // 2)
+        fine = track.frame_s / (_PHASES if self.most == _MOST_PILOTS else _PHASES // 2)
         phases = np.arange(0, slot_s - fine / 2 if self.anywhere else 1.01 * track.frame_s, fine)
         pilots = _Pilots.of(track, key, self.level, phases, self.most)
         if not pilots.means.shape[1]:
@@ -248,14 +263,18 @@ class _Pilots:
 
     def expected(self, key: bytes, first: int, count: int) -> _Turns:
         """Cosines and sines of the dither of slots from `first` on, (count, pilots); 0 before slot 0."""
-        grid, level = self.track.grid, self.level
-        where = places(key, level, grid.shape).pilots
-        turns = np.zeros((count, len(where)), np.float32)
-        for slot in range(max(0, first), first + count):
-            drawn = slot_key(key, level, slot, grid.cells)
-            turns[slot - first] = np.float32(2 * math.pi) * drawn.dither[where]
-        there = (np.arange(first, first + count) >= 0).astype(np.float32)[:, None]
-        return np.cos(turns) * there, np.sin(turns) * there
+        return _expected(key, self.level, self.track.grid.shape, first, count)
+
+
+@lru_cache(maxsize=16)
+def _expected(key: bytes, level: Level, shape: tuple[int, int], first: int, count: int) -> _Turns:
+    where = places(key, level, shape).pilots
+    turns = np.zeros((count, len(where)), np.float32)
+    for slot in range(max(0, first), first + count):
+        drawn = slot_key(key, level, slot, shape[0] * shape[1])
+        turns[slot - first] = np.float32(2 * math.pi) * drawn.dither[where]
+    there = (np.arange(first, first + count) >= 0).astype(np.float32)[:, None]
+    return np.cos(turns) * there, np.sin(turns) * there
 
 
 def _interpolate(
