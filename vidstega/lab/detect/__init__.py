@@ -1,6 +1,7 @@
 """What gives a stego away: a verdict on one file without its cover, and detectors trained on many.
 
-``verdict`` (packets and headers of a file) needs no more than the package itself. ``pixels`` (features of
+``verdict`` (packets, headers and, without loss, flat places of a file) needs no more than the package itself.
+``pixels`` (features of
 planes), ``tiles`` (what of which clip they are taken of), ``learn`` (a linear detector and its errors),
 ``experiment`` (rows and claims), ``signs`` (features of coefficients) and ``coded`` (`robust` beside the same
 encode) belong to the lab.
