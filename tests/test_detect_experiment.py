@@ -29,12 +29,12 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def found(clips: list[Path]) -> DetectionFile:
-    how = {"methods": ("lsb",), "rates": (0.5,), "tiles": 5, "synthetic": True}
+    how = {"methods": ("lsb",), "rates": (0.5, 0.1), "tiles": 5, "synthetic": True}
     return Experiment(clips, **how).run(progress=False)
 
 
 def test_lsb_is_found_and_covers_are_not(found: DetectionFile) -> None:
-    assert [row.verdict for row in found.of("lsb")] == ["found"]
+    assert [row.verdict for row in found.of("lsb")] == ["found", "found"]
     (null,) = found.of(NULL)
     assert 0.42 <= null.p_e <= 0.58 and found.scenes >= 10
     assert {row.own for row in found.of(CONTROL)} == {False} and {row.own for row in found.of("lsb")} == {
@@ -44,7 +44,7 @@ def test_lsb_is_found_and_covers_are_not(found: DetectionFile) -> None:
 
 def test_sentences_have_their_interval_groups_and_mark(found: DetectionFile) -> None:
     claims = found.claims()
-    assert len(claims) == 2 and all("groups" in one and "95 %" in one for one in claims)
+    assert len(claims) == 5 and all("groups" in one and "95 %" in one for one in claims)
     assert all(one.endswith("Synthetic video: no evidence.") for one in claims)
     assert claims[0].startswith("lsb replacement (simulated), 0.5 bits a sample: found; error 0.0")
     told = found.of("lsb")[0]
@@ -55,10 +55,36 @@ def test_sentences_have_their_interval_groups_and_mark(found: DetectionFile) -> 
         assert told.model_copy(update={"high": high}).verdict == words
 
 
+def test_what_is_set_against_each_other_and_tried_otherwise(found: DetectionFile) -> None:
+    assert {(row.name, row.alpha) for row in found.differences} == {
+        (f"lsb, {detector} - all", alpha) for detector in ("spam", "copies") for alpha in (0.5, 0.1)
+    }
+    for row in found.differences:
+        one, other = (
+            next(one.p_e for one in found.of("lsb", detector=name) if one.alpha == row.alpha)
+            for name in (row.detector, "all")
+        )
+        assert row.difference == pytest.approx(one - other) and row.low <= row.difference <= row.high
+    (same,) = found.cuts("same source", "lsb")
+    assert [row.alpha for row in same] == [0.5, 0.1] and all(row.high < 0.5 for row in same)
+    by_rate = {(row.trained, row.alpha): row for rows in found.cuts("trained at", "lsb") for row in rows}
+    assert len(by_rate) == 4
+    for row in found.of("lsb"):
+        assert by_rate[row.alpha, row.alpha].p_e == row.p_e
+    thirds = [rows[0] for rows in found.cuts("copied", "lsb")]
+    assert all(row.groups >= 10 for row in thirds)
+    assert sum(row.samples for row in thirds) <= found.of("lsb")[0].samples
+    few = found.differences[0].model_copy(update={"way": "hill", "against": "lsb", "alpha": 0.01})
+    for low, high, words in ((0.2, 0.3, "less often than"), (-0.3, -0.2, "more often than")):
+        assert words in few.model_copy(update={"low": low, "high": high}).claim
+    assert "about as often as" in few.model_copy(update={"low": -0.1, "high": 0.1}).claim
+
+
 def test_rows_do_not_depend_on_workers(clips: list[Path], found: DetectionFile) -> None:
-    how = {"methods": ("lsb",), "rates": (0.5,), "tiles": 5, "synthetic": True}
+    how = {"methods": ("lsb",), "rates": (0.5, 0.1), "tiles": 5, "synthetic": True}
     again = Experiment(clips, **how).run(n_jobs=2, progress=False)
-    assert again.rows == found.rows
+    assert again.rows == found.rows and again.apart == found.apart
+    assert again.differences == found.differences
 
 
 def test_an_experiment_whose_controls_fail_is_none(found: DetectionFile) -> None:
@@ -110,7 +136,7 @@ def test_report_and_figure_show_it(found: DetectionFile, tmp_path: Path) -> None
     text = render(results(made()), detection=told)[0]
     assert "| lsb, fewest | 2 | 1 | raw picture | 5.00 |" in text and "12 bytes: found" in text
     assert "| raw picture: 1 of 2 files |" in text and "not measured yet" not in text
-    (lsb,) = found.of("lsb")
+    lsb = found.of("lsb")[0]
     assert f"| lsb | {lsb.p_e:.3f} ({lsb.low:.2f} to {lsb.high:.2f}) |" in text
     assert "no evidence" not in text and "no evidence" in render(results(made()), detection=found)[0]
     for data in (found, told):

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from vidstega.lab.detect.rows import DetectionFile
 from vidstega.lab.plots.channels import survived
 from vidstega.lab.plots.crowds import memory_budget, users_carried, users_p95, visits, workers
-from vidstega.lab.plots.detection import detection_error, detection_roc, packet_sizes
+from vidstega.lab.plots.detection import detection_content, detection_error, detection_roc, packet_sizes
 from vidstega.lab.plots.memory import memory_length, memory_timelines
 from vidstega.lab.plots.pictures import difference, frame, packets
 from vidstega.lab.plots.style import style
@@ -28,6 +28,7 @@ from vidstega.lab.users import UsersFile
 
 __all__ = [
     "FIGURES",
+    "detection_content",
     "detection_error",
     "detection_roc",
     "difference",
