@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("pandas")
 
 from lab_made import made, results, write
+from matplotlib.figure import Figure
 
 from vidstega import lab
 from vidstega.errors import InputError, ParameterError
@@ -16,7 +17,7 @@ from vidstega.lab.detect import Experiment, smoke_clips
 from vidstega.lab.detect.rows import DETECTION, DetectionError, DetectionFile, Seen, load_detection
 from vidstega.lab.detect.tiles import cut_clip, first_of_each
 from vidstega.lab.detect.ways import CONTROL, NULL
-from vidstega.lab.plots import draw_detection
+from vidstega.lab.plots import detection_content, draw_detection
 from vidstega.lab.report import render
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*scenes are few")
@@ -127,8 +128,16 @@ def test_report_and_figure_show_it(found: DetectionFile, tmp_path: Path) -> None
     assert "Who finds it" not in text and "not measured yet" in text
     seen = [
         Seen(clip="a.mp4", way="cover", found=False, by="", largest=0.5, ms=3),
-        Seen(clip="a.mp4", way="lsb, fewest", found=True, by="raw picture", largest=12.1, ms=4),
-        Seen(clip="b.mp4", way="lsb, fewest", found=False, by="", largest=0.4, ms=6),
+        Seen(
+            clip="a.mp4",
+            way="lsb, fewest",
+            found=True,
+            by="raw picture",
+            largest=12.1,
+            ms=4,
+            payload_bytes=1000,
+        ),
+        Seen(clip="b.mp4", way="lsb, fewest", found=False, by="", largest=0.4, ms=6, payload_bytes=1000),
     ]
     about = {"way": "signs", "alpha": None, "payload_bytes": 12, "where": "picture"}
     whole = found.rows[-1].model_copy(update=about)
@@ -145,5 +154,11 @@ def test_report_and_figure_show_it(found: DetectionFile, tmp_path: Path) -> None
     (tmp_path / DETECTION).write_text(told.model_dump_json(by_alias=True), encoding="utf-8")
     assert "## Who finds it" in lab.write_report(tmp_path).read_text(encoding="utf-8")
     details = (tmp_path / "details.md").read_text(encoding="utf-8")
+    same = found.cuts("same source", "lsb")[0][0]
+    assert f"| same scenes, later or before | {same.p_e:.3f} ({same.low:.2f} to {same.high:.2f}) |" in details
+    first = found.differences[0]
+    assert f"| lsb, spam - all | {first.difference:+.3f} ({first.low:+.2f} to {first.high:+.2f}) |" in details
+    assert "| lsb, fewest | 1.00 kB | 2 | 1 | raw picture |" in details
+    assert detection_content(found, Figure().subplots()).has_data()
     assert "figures/detection.png" in details and all(claim in details for claim in told.claims())
     assert (tmp_path / "figures" / "detection.png").stat().st_size > 10_000

@@ -38,7 +38,8 @@ def seen(path: str) -> list[Seen]:
     with private_folder(None) as folder:
         for way, how in WAYS.items():
             for size in SIZES:
-                if way in _EVERY_FRAME and (samples > _LONGEST or (samples > _LONG and size != SIZES[1])):
+                every = way in _EVERY_FRAME or scan.codec != "h264"
+                if every and (samples > _LONGEST or (samples > _LONG and size != SIZES[1])):
                     continue
                 file = _made(cover, folder / f"{size}", size, how)
                 found += _verdict(cover, file, way, size)

@@ -83,7 +83,8 @@ def detection_content(data: DetectionFile, ax: Axes) -> Axes:
     ax.set_xlabel("samples that are copies of a frame beside")
     ax.set_ylabel("error on unseen scenes (share)")
     ax.set_title("By content")
-    ax.legend(loc="upper right", fontsize=9)
+    if names:
+        ax.legend(loc="upper right", fontsize=9)
     return ax
 
 
