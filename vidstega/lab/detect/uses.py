@@ -24,27 +24,30 @@ WAYS: dict[str, dict[str, Any]] = {
     "signs": {"method": "signs"},
 }
 """What files are made by."""
-_EVERY_FRAME = ("lsb, all", "hill")
-_LONG, _LONGEST = 5e7, 2.8e8
-"""Samples of a video from which on those that code every frame are tried with one size, and with none."""
+_LONG = 3e7
+"""Samples of a video above which ways that code every frame are tried with one size, and `hill` not."""
 
 
 def seen(path: str) -> list[Seen]:
     """Verdicts on a clip and on what is made of it; what cannot be made, or does not fit, is left out."""
     cover = Path(path)
     found = _verdict(cover, cover, COVER, None)
-    scan = scan_file(cover)
-    samples = scan.size[0] * scan.size[1] * len(scan.packets)
     with private_folder(None) as folder:
         for way, how in WAYS.items():
-            for size in SIZES:
-                every = way in _EVERY_FRAME or scan.codec != "h264"
-                if every and (samples > _LONGEST or (samples > _LONG and size != SIZES[1])):
-                    continue
+            for size in _sizes(cover, way):
                 file = _made(cover, folder / f"{size}", size, how)
                 found += _verdict(cover, file, way, size)
                 file.unlink(missing_ok=True)
     return found
+
+
+def _sizes(cover: Path, way: str) -> tuple[int, ...]:
+    scan = scan_file(cover)
+    if scan.size[0] * scan.size[1] * len(scan.packets) <= _LONG:
+        return SIZES
+    if way == "hill":
+        return ()
+    return SIZES[1:2] if way == "lsb, all" or scan.codec != "h264" else SIZES
 
 
 def _verdict(cover: Path, file: Path, way: str, size: int | None) -> list[Seen]:
