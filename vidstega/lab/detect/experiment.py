@@ -13,7 +13,7 @@ import numpy as np
 
 from vidstega.errors import ParameterError
 from vidstega.lab.detect.coded import measure_robust
-from vidstega.lab.detect.pixels import copy_features, flat_features, spam
+from vidstega.lab.detect.pixels import copy_features, flat_features, spam, step_features
 from vidstega.lab.detect.rows import (
     FEW_GROUPS,
     LEAST_GROUPS,
@@ -162,11 +162,13 @@ def _vectors(
     found: dict[Kind, list[Vectors]] = {kind: [] for kind in kinds}
     known = ways()
     for number, triple in enumerate(triples):
+        beside = (spam(triple[0]) + spam(triple[2])) / 2
         for at, (_, way, alpha) in enumerate(kinds):
             middle = triple[1]
             if way and alpha is not None:
                 random = np.random.default_rng([*seed, where == "frame", number, at])
                 middle = known[way].change(middle, alpha, random, cut.depth)
-            parts = spam(middle), copy_features(triple[0], middle, triple[2]), flat_features(middle)
-            found[where, way, alpha].append(np.concatenate(parts))
+            told = spam(middle)
+            parts = copy_features(triple[0], middle, triple[2]), flat_features(middle)
+            found[where, way, alpha].append(np.concatenate([told, *parts, step_features(told, beside)]))
     return {kind: np.array(some) for kind, some in found.items()}

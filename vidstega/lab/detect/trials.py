@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vidstega.lab.detect import learn
-from vidstega.lab.detect.pixels import COPY, FLAT, SPAM
+from vidstega.lab.detect.pixels import COPY, FLAT, SPAM, STEP
 from vidstega.lab.detect.rows import ALL, LEAST_GROUPS, Apart, Detected, Difference
 from vidstega.lab.detect.ways import IDEAL, NULL, ways
 from vidstega.pool import Pool
@@ -21,8 +21,8 @@ from vidstega.progress import Progress
 
 DETECTORS: dict[str, tuple[slice, tuple[int, ...]]] = {
     "spam": (slice(0, SPAM), (SPAM,)),
-    "copies": (slice(SPAM, None), (COPY, FLAT)),
-    ALL: (slice(None), (SPAM, COPY, FLAT)),
+    "copies": (slice(SPAM, SPAM + COPY + FLAT), (COPY, FLAT)),
+    ALL: (slice(None), (SPAM, COPY, FLAT, STEP)),
 }
 """Which of the features each looks at, and how many of which family those are."""
 _COPIED = slice(SPAM + 37, SPAM + 41)
