@@ -111,10 +111,11 @@ class Trials:
         covers, groups = self._stacked((where, "", None))
         results = []
         for number in range(_LABELLINGS):
-            order = np.random.default_rng([self.seed, number]).permutation(len(covers))
+            random = np.random.default_rng([self.seed, number])
+            order, turned = random.permutation(len(covers)), random.integers(0, 2, len(self.scenes))
             rank = np.empty(len(covers), np.int64)
             rank[order[np.argsort(groups[order], kind="stable")]] = np.arange(len(covers))
-            stego = (rank + number) % 2 == 0
+            stego = (rank + turned[groups]) % 2 == 0  # no scene is sure to have the odd one
             found = learn.scores(covers[:, columns], stego, groups, families, self.seed)
             results.append(vars(learn.errors(found, stego, groups, self.seed)))
         means: dict[str, Any] = {

@@ -5,6 +5,7 @@ sample of 4:2:0, and a stream coded anew without loss says so in its headers. Th
 screen recorders and editors write such streams, too. It counts where the pictures show that they had been
 coded with loss before: then somebody took care to keep every bit of what was not worth it. Who copies a
 lossy video without loss for a reason of their own is found, too, and so is drawn content on a grid of 8.
+Samples that stand alone all over flat places of the first frames are a sign of their own.
 """
 
 from __future__ import annotations
