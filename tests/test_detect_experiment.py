@@ -155,7 +155,7 @@ def test_report_and_figure_show_it(found: DetectionFile, tmp_path: Path) -> None
     assert "## Who finds it" in lab.write_report(tmp_path).read_text(encoding="utf-8")
     details = (tmp_path / "details.md").read_text(encoding="utf-8")
     same = found.cuts("same source", "lsb")[0][0]
-    assert f"| same scenes, later or before | {same.p_e:.3f} ({same.low:.2f} to {same.high:.2f}) |" in details
+    assert f"| same scenes, other half | {same.p_e:.3f} ({same.low:.2f} to {same.high:.2f}) |" in details
     first = found.differences[0]
     assert f"| lsb, spam - all | {first.difference:+.3f} ({first.low:+.2f} to {first.high:+.2f}) |" in details
     assert "| lsb, fewest | 1.00 kB | 2 | 1 | raw picture |" in details
