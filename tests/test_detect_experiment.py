@@ -16,6 +16,7 @@ from vidstega.errors import InputError, ParameterError
 from vidstega.lab.detect import Experiment, smoke_clips
 from vidstega.lab.detect.rows import DETECTION, DetectionError, DetectionFile, Seen, load_detection
 from vidstega.lab.detect.tiles import cut_clip, first_of_each
+from vidstega.lab.detect.uses import WAYS, seen
 from vidstega.lab.detect.ways import CONTROL, NULL
 from vidstega.lab.plots import detection_content, draw_detection
 from vidstega.lab.report import render
@@ -106,6 +107,16 @@ def test_few_scenes_are_refused_and_copies_count_once(clips: list[Path], tmp_pat
     assert first_of_each(thumbs) == list(range(once))
     assert {tile.shape for cut in cuts for tile in cut.tiles} == {(3, 256, 256)}
     assert {frame.shape for cut in cuts for frame in cut.frames} == {(3, 272, 320)}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_files_of_three_sizes_are_made_and_looked_at(clips: list[Path]) -> None:
+    files = seen(str(clips[0]))
+    assert {one.found for one in files if one.way == "cover"} == {False}
+    assert {one.found for one in files if one.way.startswith("lsb")} == {True}
+    sizes = {way: [one.payload_bytes for one in files if one.way == way] for way in WAYS}
+    assert sizes["lsb, fewest"] == sizes["lsb, all"] == [12, 1024], "100 KB do not fit six frames"
+    assert sizes["hill"][:1] == [12] and {one.clip for one in files} == {clips[0].name}
 
 
 def test_what_is_no_video_or_too_small_gives_nothing(cover: Path, tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ class Experiment:
     frame_rates : bits a sample on frames
     seed : of places, messages and folds
     synthetic : marks the result as no evidence
-    files : whether whole files are made and looked at by `forensics`, too
+    files : whether whole files are made and looked at by `forensics`, too (see `detect.uses`)
     signs : bytes of payload that `signs` is tried with (see `detect.signs`); none by default
     robust : whether `robust` is tried beside the same encode without a message (see `detect.coded`)
     """
