@@ -1,6 +1,6 @@
 """How well ways to hide are told from covers, on the clips of a folder.
 
-    python experiments/detection.py [FOLDER] [--tiles 10] [--frames 1] [--jobs 2] [--out results/local]
+    python experiments/detection.py [FOLDER] [--tiles 18] [--frames 1] [--jobs 2] [--out results/local]
 
 Writes ``detection.json`` beside the stress results, from where ``vidstega report`` takes it, and prints what
 may be said. Without a folder it is tried on synthetic video, which is marked as no evidence. NumPy's threads
@@ -49,7 +49,7 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("folder", metavar="FOLDER", type=Path, nargs="?")
-    parser.add_argument("--tiles", type=int, default=10, help="of each scene")
+    parser.add_argument("--tiles", type=int, default=18, help="of each scene")
     parser.add_argument("--frames", type=int, default=1, help="of each scene")
     parser.add_argument(
         "--bytes", type=int, nargs="*", default=SIZES, help="payloads that `signs` is tried with"

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidstega.lab.detect.pixels import COPY, FLAT, SPAM, copy_features, flat_features, spam
+from vidstega.lab.detect.pixels import COPY, FLAT, SPAM, copy_features, flat_features, spam, step_features
 from vidstega.lab.detect.ways import CONTROL, ways
 
 GOLDEN = Path(__file__).parent / "golden" / "spam.npz"
@@ -51,6 +51,13 @@ def test_a_sample_that_stands_out_of_flatness_is_counted_as_such() -> None:
     plane[6, 6] = 91
     told = flat_features(plane)
     assert told[8] * 14 * 14 == pytest.approx(1) and told[10] == 1 / 16 and (told[14:] == 15 / 16).all()
+
+
+def test_steps_are_differences_of_roots_from_the_frames_beside() -> None:
+    one, other = spam(tile(0)), spam(tile(1))
+    told = step_features(one, other)
+    assert (step_features(one, one) == 0.25).all() and (told >= 0).all() and (told <= 1).all()
+    assert np.allclose(2 * np.sqrt(told) - 1, np.sqrt(one) - np.sqrt(other))
 
 
 @pytest.mark.parametrize(("way", "share"), [(CONTROL, 0.05), ("lsb", 0.05), ("lsb, ideal code", 0.01298)])

@@ -16,7 +16,9 @@ from vidstega.cli import main
 from vidstega.errors import InputError, VidstegaError
 from vidstega.lab.covers.scene import cover_frames
 from vidstega.lab.detect import forensics
+from vidstega.lab.detect.lonely import lonely_share
 from vidstega.lab.detect.lossless import lossless_by
+from vidstega.lab.detect.ways import ways
 from vidstega.media.decode import planes
 from vidstega.media.scan import scan
 
@@ -77,6 +79,39 @@ def test_what_was_never_coded_before_is_no_finding_without_loss(codec: str, tmp_
     told = forensics(never_coded(tmp_path / "v.mkv", codec, **options))
     assert not told.found
     assert any(one.by == "block grid" for one in told.findings), "it was looked at, and without loss"
+
+
+def drawn(number: int) -> np.ndarray:
+    """A picture of slanted bands that move, 320x512, with grain of one and two steps in a third of it."""
+    plane = np.add.outer(3 * np.arange(320), 2 * np.arange(512) + 5 * number) // 61 * 3
+    grain = np.random.default_rng(number).choice(
+        [-2, -1, 0, 1, 2], (320, 170), p=[0.02, 0.1, 0.76, 0.1, 0.02]
+    )
+    plane[:, :170] += grain
+    return np.asarray(plane + 20, np.uint8)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.05, 0.1, 0.3])
+def test_samples_that_stand_alone_show_without_any_note_or_grid(alpha: float, tmp_path: Path) -> None:
+    planes_ = [drawn(number) for number in range(4)]
+    if alpha:  # as in a transcode of a video that lost nothing; packets and headers are those of the cover
+        random = np.random.default_rng(1)
+        planes_ = [ways()["lsb"].change(plane, alpha, random, 8) for plane in planes_]
+    with av.open(str(tmp_path / "v.mkv"), "w") as output:
+        stream = output.add_stream("ffv1", rate=Fraction(25))
+        stream.width, stream.height, stream.pix_fmt = 512, 320, "gray"
+        for plane in planes_:
+            output.mux(stream.encode(av.VideoFrame.from_ndarray(plane, "gray")))
+        output.mux(stream.encode(None))
+    told = forensics(tmp_path / "v.mkv")
+    assert told.by == (("lonely samples",) if alpha else ())
+    (one,) = [one for one in told.findings if one.by == "lonely samples"]
+    assert one.figure == pytest.approx(alpha / 2, rel=0.3)
+
+
+def test_without_flat_places_nothing_is_said_of_them() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (2, 512, 512)).astype(np.uint8)
+    assert lonely_share(noise) is None
 
 
 def test_hevc_without_loss_is_read(cover: Path, tmp_path: Path) -> None:

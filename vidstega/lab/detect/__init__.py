@@ -1,9 +1,10 @@
 """What gives a stego away: a verdict on one file without its cover, and detectors trained on many.
 
-``verdict`` (packets and headers of a file) needs no more than the package itself. ``pixels`` (features of
-planes), ``tiles`` (what of which clip they are taken of), ``learn`` (a linear detector and its errors),
-``experiment`` (rows and claims), ``signs`` (features of coefficients) and ``coded`` (`robust` beside the same
-encode) belong to the lab.
+``verdict`` (packets and headers of a file, and of a stream without loss its flat places, see ``lonely``)
+needs no more than the package itself. The rest belongs to the lab: ``pixels`` (features of planes),
+``tiles`` (what of which clip they are taken of), ``learn`` (a linear detector and its errors), ``trials``
+(what is trained and tried on what), ``experiment`` (all of it), ``rows`` (what is written, and claims),
+``uses`` (whole files), ``signs`` (features of coefficients) and ``coded`` (`robust` beside the same encode).
 """
 
 from __future__ import annotations

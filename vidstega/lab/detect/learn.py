@@ -1,19 +1,19 @@
 """A linear detector on features, and its errors on groups that it was not trained on.
 
-Ridge regression in its dual form, by NumPy alone: some hundred lines, where scikit-learn would bring SciPy
-and 100 MB for the same figures.
+Ridge regression by NumPy alone: some hundred lines, where scikit-learn would bring SciPy and 100 MB for the
+same figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-OUTER, INNER = 7, 4
+OUTER = 7
 _STRENGTHS = 10.0 ** np.arange(-2, 5)
 _CLIP = 8.0
 _RESAMPLED = 2000
@@ -21,6 +21,9 @@ _POINTS = np.linspace(0, 1, 33)
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.int64]
+Split = tuple[Labels, Labels]
+"""Indices to train on, and to try."""
+Key = TypeVar("Key", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -57,36 +60,86 @@ def scores(
     families : how many features each family has, in order; all families have the same say
     """
     out = np.zeros(len(x))
-    root, say = np.sqrt(x), np.repeat(np.sqrt(1 / np.array(families)), families)
     for train, test in folds(groups, OUTER, seed):
-        strength = _strength(root[train], stego[train], groups[train], say, seed)
-        (out[test],) = _ridge(root[train], stego[train], root[test], say, np.array([strength]))
+        out[test] = Ridge.trained(x[train], stego[train], groups[train], families).scores(x[test])
     return out
 
 
-def errors(found: Vector, stego: NDArray[np.bool_], groups: Labels, seed: int = 0) -> Errors:
-    """What scores are worth."""
+def scores_at(
+    covers: Vector,
+    stegos: Mapping[Key, Vector],
+    groups: Labels,
+    families: Sequence[int],
+    splits: Iterable[Split],
+) -> dict[tuple[Key, Key], Vector]:
+    """Scores of covers and then of stegos, by what was trained on and what is tried.
+
+    Covers and stegos are of the same places in the same order; `splits` are of these places.
+    """
+    found = {(one, other): np.zeros(2 * len(covers)) for one in stegos for other in stegos}
+    for train, test in splits:
+        labels = np.arange(2 * len(train)) >= len(train)
+        for one, some in stegos.items():
+            both = np.concatenate([covers[train], some[train]])
+            ridge = Ridge.trained(both, labels, np.tile(groups[train], 2), families)
+            of_covers = ridge.scores(covers[test])
+            for other, tried in stegos.items():
+                found[one, other][test] = of_covers
+                found[one, other][len(covers) + test] = ridge.scores(tried[test])
+    return found
+
+
+def counted(found: Vector, stego: NDArray[np.bool_], groups: Labels) -> Vector:
+    """Of covers and of stegos, by group: how many are taken wrongly, and all; of shape (2, 2, groups)."""
     wrong = (found > 0) != stego
     known, place = np.unique(groups, return_inverse=True)
-    counts = np.zeros((2, 2, len(known)))  # of covers and of stegos: wrong ones, all
+    counts = np.zeros((2, 2, len(known)))
     for side in (0, 1):
         of = stego == bool(side)
         counts[side, 0] = np.bincount(place[of], wrong[of], len(known))
         counts[side, 1] = np.bincount(place[of], minlength=len(known))
-    random = np.random.default_rng([seed, len(known)])
-    times = random.multinomial(len(known), np.full(len(known), 1 / len(known)), _RESAMPLED)
-    drawn = counts @ times.T
-    spread = np.quantile((drawn[:, 0] / np.maximum(drawn[:, 1], 1)).mean(axis=0), (0.025, 0.975))
-    total = counts.sum(axis=2)
+    return counts
+
+
+def errors(found: Vector, stego: NDArray[np.bool_], groups: Labels, seed: int = 0) -> Errors:
+    """What scores are worth."""
+    counts = counted(found, stego, groups)
+    low, high = _interval(_resampled(counts, seed))
     hits, alarms = _curve(found, stego)
     return Errors(
-        p_e=float((total[:, 0] / total[:, 1]).mean()),
-        low=float(spread[0]),
-        high=float(spread[1]),
+        p_e=float(_error(counts.sum(axis=2))),
+        low=low,
+        high=high,
         best=float(((alarms + 1 - hits) / 2).min()),
         auc=float(np.trapezoid(hits, alarms)),
         roc=tuple(np.interp(_POINTS, alarms, hits).round(4).tolist()),
     )
+
+
+def difference(one: Vector, other: Vector, seed: int = 0) -> tuple[float, float, float]:
+    """How much larger the error of one detector's `counted` is than another's, and its 95 % interval.
+
+    Paired: both are resampled by the same groups, so that what all detectors find hard cancels out.
+    """
+    low, high = _interval(_resampled(one, seed) - _resampled(other, seed))
+    return float(_error(one.sum(axis=2)) - _error(other.sum(axis=2))), low, high
+
+
+def _error(counts: Vector) -> Any:
+    """The mean of false alarms and misses, of counts (2, 2, ...)."""
+    return (counts[:, 0] / np.maximum(counts[:, 1], 1)).mean(axis=0)
+
+
+def _resampled(counts: Vector, seed: int) -> Vector:
+    """Errors where as many groups are drawn anew, with replacement; by the same draws for as many groups."""
+    size = counts.shape[2]
+    times = np.random.default_rng([seed, size]).multinomial(size, np.full(size, 1 / size), _RESAMPLED)
+    return np.asarray(_error(counts @ times.T))
+
+
+def _interval(drawn: Vector) -> tuple[float, float]:
+    low, high = np.quantile(drawn, (0.025, 0.975)).tolist()
+    return low, high
 
 
 def tried(
@@ -98,7 +151,7 @@ def tried(
     return vars(errors(scores(both, stego, twice, families, seed), stego, twice, seed))
 
 
-def folds(groups: Labels, count: int, seed: int) -> Iterator[tuple[Labels, Labels]]:
+def folds(groups: Labels, count: int, seed: int) -> Iterator[Split]:
     """Indices to train on and to try, so many times; whole groups, as equal in number as they come."""
     known = np.random.default_rng(seed).permutation(np.unique(groups))
     for part in np.array_split(known, min(count, len(known))):
@@ -106,24 +159,57 @@ def folds(groups: Labels, count: int, seed: int) -> Iterator[tuple[Labels, Label
         yield np.flatnonzero(~tried), np.flatnonzero(tried)
 
 
-def _strength(x: Vector, stego: NDArray[np.bool_], groups: Labels, say: Any, seed: int) -> float:
-    """The strength of the ridge with the fewest errors on groups that are left out in turn."""
+@dataclass(frozen=True, eq=False)
+class Ridge:
+    """A trained detector: how features are brought to one scale, and their weights."""
+
+    mean: Vector
+    spread: Vector
+    weights: Vector
+
+    @classmethod
+    def trained(cls, x: Vector, stego: NDArray[np.bool_], groups: Labels, families: Sequence[int]) -> Ridge:
+        """Trained to -1 for covers and 1 for stegos.
+
+        The strength of the ridge is the one with the fewest errors on groups that are left out in turn. That
+        takes no training of its own: what a group would be scored without itself follows from the errors on
+        it and its part of the hat matrix (as for single samples in D. Allen, "The relationship between
+        variable selection and data augmentation", Technometrics 16(1), 1974). Scales are those of all groups.
+        """
+        root, say = np.sqrt(x), np.repeat(np.sqrt(1 / np.array(families)), families)
+        mean, spread = root.mean(axis=0), root.std(axis=0)
+        spread[spread < 1e-9] = np.inf
+        scaled = np.clip((root - mean) / spread, -_CLIP, _CLIP) * say
+        values, basis = _principal(scaled)
+        target = np.where(stego, 1.0, -1.0)
+        strength = _strength(values, basis, target, groups)
+        weights = scaled.T @ (basis @ (basis.T @ target / (values + strength)))
+        return cls(mean, spread, weights * say)
+
+    def scores(self, x: Vector) -> Vector:
+        """Above 0 for what is taken for a stego."""
+        return np.asarray(np.clip((np.sqrt(x) - self.mean) / self.spread, -_CLIP, _CLIP) @ self.weights)
+
+
+def _principal(x: Vector) -> tuple[Vector, Vector]:
+    """The eigenvalues of x @ x.T that are not zero, and their vectors as columns; by its smaller side."""
+    wide = x.shape[1] >= x.shape[0]
+    values, vectors = np.linalg.eigh(x @ x.T if wide else x.T @ x)
+    some = values > 1e-10 * values[-1]
+    values, vectors = values[some], vectors[:, some]
+    return values, vectors if wide else x @ vectors / np.sqrt(values)
+
+
+def _strength(values: Vector, basis: Vector, target: Vector, groups: Labels) -> float:
+    kept = values / (values + _STRENGTHS[:, None])
+    off = target - (kept * (basis.T @ target)) @ basis.T
     wrong = np.zeros(len(_STRENGTHS))
-    for train, test in folds(groups, INNER, seed + 1):
-        for number, found in enumerate(_ridge(x[train], stego[train], x[test], say, _STRENGTHS)):
-            wrong[number] += ((found > 0) != stego[test]).sum()
+    for group in np.unique(groups):
+        part = np.flatnonzero(groups == group)
+        hats = (basis[part] * kept[:, None]) @ basis[part].T
+        without = target[part] - np.linalg.solve(np.eye(len(part)) - hats, off[:, part, None])[..., 0]
+        wrong += ((without > 0) != (target[part] > 0)).sum(axis=1)
     return float(_STRENGTHS[len(wrong) - 1 - wrong[::-1].argmin()])  # of equals the strongest
-
-
-def _ridge(x: Vector, stego: NDArray[np.bool_], tried: Vector, say: Any, strengths: Any) -> list[Vector]:
-    """Scores of `tried` at each strength, trained on `x`; -1 for covers, 1 for stegos."""
-    mean, spread = x.mean(axis=0), x.std(axis=0)
-    spread[spread < 1e-9] = np.inf
-    x, tried = (np.clip((one - mean) / spread, -_CLIP, _CLIP) * say for one in (x, tried))
-    values, vectors = np.linalg.eigh(x @ x.T)
-    target = vectors.T @ np.where(stego, 1.0, -1.0)
-    across = (tried @ x.T) @ vectors
-    return [across @ (target / (np.maximum(values, 0) + strength)) for strength in strengths]
 
 
 def _curve(found: Vector, stego: NDArray[np.bool_]) -> tuple[Vector, Vector]:

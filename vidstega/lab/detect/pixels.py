@@ -16,6 +16,7 @@ Vector = NDArray[np.float64]
 _T = 3
 _LEVELS = 2 * _T + 1
 SPAM, COPY, FLAT = 2 * _LEVELS**3, 42, 29
+STEP = SPAM
 """How many features each function gives."""
 
 
@@ -31,6 +32,16 @@ def spam(plane: Plane) -> Vector:
     diagonals = (x[:-1, :-1] - x[1:, 1:], (1, 1)), (x[1:, :-1] - x[:-1, 1:], (-1, 1))
     parts = [sum(_triples(*way) for way in ways) / 4 for ways in (lines, diagonals)]
     return np.concatenate([np.asarray(part).ravel(order="F") for part in parts])
+
+
+def step_features(now: Vector, beside: Vector) -> Vector:
+    """686 features of how a frame's SPAM features differ from the mean of those of the frames beside it.
+
+    A picture's neighbours in time tell what it looks like without a message, as its own cropped copy does in
+    J. Fridrich, "Feature-based steganalysis for JPEG images", Information Hiding 2004. The root of each is
+    half the difference of roots, plus a half.
+    """
+    return np.asarray(((np.sqrt(now) - np.sqrt(beside) + 1) / 2) ** 2)
 
 
 def _triples(steps: NDArray[np.int16], way: tuple[int, int]) -> Vector:

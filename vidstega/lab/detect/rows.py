@@ -17,12 +17,15 @@ from vidstega.lab.schema import Stamp
 
 DETECTION = "detection.json"
 SCHEMA: Literal["vidstega.detection/1"] = "vidstega.detection/1"
+ALL = "all"
+"""The detector that looks at all features."""
 LEAST_GROUPS, FEW_GROUPS = 10, 20
 FOUND, WEAKLY = 0.25, 0.45
 """Upper bounds of the error below which something counts as found, and as found weakly."""
 _NULL = (0.42, 0.58)
-_ARMS = {"splice": "lsb, fewest", "whole": "lsb, all", "whole+parallel": "lsb, all", "signs": "signs"}
-"""What files show of which of the lab's arms."""
+COVER = "cover"
+_ARMS = {"splice": "lsb, fewest", "whole": "lsb, all", "whole+parallel": "lsb, all"}
+"""What files show of which of the lab's arms, where it is not called so."""
 _CONTROL_ERROR = 0.05
 
 
@@ -71,6 +74,61 @@ class Detected(Model):
         )
 
 
+class Difference(Model):
+    """How much larger one error on tiles is than another at the same rate, paired by scene."""
+
+    way: str = field("method, or what was simulated")
+    detector: str = field("features it is looked at by")
+    against: str = field("the way it is set against")
+    against_detector: str = field("features that one is looked at by")
+    alpha: float = field("message", "bits/sample")
+    groups: int = field("scenes, the same for both")
+    difference: float = field("of the mean of false alarms and misses; above 0 if `way` is found less often")
+    low: float = field("of its 95 % interval, both resampled by the same groups")
+    high: float = field("of its 95 % interval")
+
+    @property
+    def name(self) -> str:
+        """What is set against what."""
+        if self.way == self.against:
+            return f"{self.way}, {self.detector} - {self.against_detector}"
+        return f"{self.way} - {self.against}, {self.detector}"
+
+    @property
+    def claim(self) -> str:
+        """A sentence with its interval and number of groups."""
+        word = (
+            "less often than" if self.low > 0 else "more often than" if self.high < 0 else "about as often as"
+        )
+        one, other = self.way, self.against
+        if one == other:
+            one, other = f"{one} by {self.detector}", f"by {self.against_detector}"
+        tail = f"{self.groups} groups, paired" + ("" if one != self.way else f", {self.detector}")
+        return (
+            f"{one} is found {word} {other} at {self.alpha:g} bits a sample: the error differs by "
+            f"{self.difference:+.3f} ({self.low:+.3f} to {self.high:+.3f}, 95 %) on one tile, {tail}."
+        )
+
+
+class Apart(Model):
+    """An error on tiles where something else than usual was trained or tried on."""
+
+    by: str = field(
+        '"same source" (trained on one half of each scene in time, tried on the other), "trained at" '
+        '(another rate) or "copied" (tiles by how much of them is copies)'
+    )
+    way: str = field("method")
+    detector: str = field("features it looks at")
+    alpha: float = field("message", "bits/sample")
+    trained: float | None = figure("rate that was trained at", "bits/sample")
+    copied: tuple[float, float] | None = figure("copies of a frame beside, from and to", "share of samples")
+    samples: int = field("covers, and as many stegos")
+    groups: int = field("scenes")
+    p_e: float = field("mean of false alarms and misses at the trained threshold")
+    low: float = field("of its 95 % interval, by resampling groups")
+    high: float = field("of its 95 % interval")
+
+
 class Seen(Model):
     """The verdict of `vidstega detect` on one file."""
 
@@ -78,25 +136,31 @@ class Seen(Model):
     way: str = field('"cover", or method and spread')
     found: bool = field("the verdict")
     by: str = field("by what, if it is found")
+    payload_bytes: int | None = figure("payload", "bytes")
     largest: float = field("packet", "bits/luma sample")
+    lonely: float | None = figure("samples one off alone among copies, of a stream without loss", "share")
     ms: float = field("wall time of the verdict", "ms")
 
 
 class Verdicts(NamedTuple):
-    """How many of some files are found, by what, and in how many milliseconds, a median."""
+    """How many of some files are found, by what, in how many milliseconds (a median), and `Seen.lonely`."""
 
     way: str
     files: int
     found: int
     by: str
     ms: float
+    payload_bytes: int | None
+    lonely: list[float]
 
     @classmethod
     def of(cls, way: str, some: list[Seen]) -> Verdicts:
         """Of files of one way."""
         reasons = Counter(reason for one in some for reason in one.by.split(", ") if reason)
         by = ", ".join(reason for reason, _ in reasons.most_common())
-        return cls(way, len(some), sum(one.found for one in some), by, median(one.ms for one in some))
+        found, ms = sum(one.found for one in some), median(one.ms for one in some)
+        lonely = [one.lonely for one in some if one.lonely is not None]
+        return cls(way, len(some), found, by, ms, some[0].payload_bytes, lonely)
 
 
 class DetectionFile(Model):
@@ -110,6 +174,8 @@ class DetectionFile(Model):
     scenes: int = field("that show something of their own")
     seed: int = field("of places, messages and folds")
     rows: tuple[Detected, ...] = field("a way, a rate and a detector each")
+    differences: tuple[Difference, ...] = field("of two ways or two detectors", default=())
+    apart: tuple[Apart, ...] = field("trained or tried otherwise", default=())
     files: tuple[Seen, ...] = field("verdicts on whole files", default=())
 
     @property
@@ -134,9 +200,18 @@ class DetectionFile(Model):
         ways = dict.fromkeys(one.way for one in self.files)
         return [Verdicts.of(way, [one for one in self.files if one.way == way]) for way in ways]
 
+    @property
+    def by_size(self) -> list[Verdicts]:
+        """What became of files, by what was done to them and the size of the payload."""
+        kinds = dict.fromkeys((one.way, one.payload_bytes) for one in self.files)
+        return [
+            Verdicts.of(kind[0], [one for one in self.files if (one.way, one.payload_bytes) == kind])
+            for kind in kinds
+        ]
+
     def shown(self, arm: str) -> str:
         """By what files of a way of the lab are found."""
-        way = _ARMS.get(arm, "")
+        way = _ARMS.get(arm, arm)
         some = next((one for one in self.verdicts if one.way == way), None)
         if some is None:
             return "not measured"
@@ -149,9 +224,28 @@ class DetectionFile(Model):
 
     def claims(self) -> tuple[str, ...]:
         """What may be said, each with interval and number of groups; marked where it is no evidence."""
-        rows = [row for row in self.rows if row.detector in ("all", "coefficients") and row.way != NULL]
+        rows = [row for row in self.rows if row.detector in (ALL, "coefficients") and row.way != NULL]
+        least = min((row.alpha for row in self.differences), default=None)
+        told = ("hill", "lsb", ALL), ("lsb", "lsb", "spam")
+        apart = [
+            row
+            for row in self.differences
+            if row.alpha == least and (row.way, row.against, row.detector) in told
+        ]
         mark = "" if self.evidence else " Synthetic video: no evidence."
-        return tuple(row.claim + mark for row in rows)
+        return tuple(claim + mark for claim in [*(row.claim for row in rows), *(row.claim for row in apart)])
+
+    @property
+    def pairs(self) -> list[list[Difference]]:
+        """Rows of `differences`, a list for what is set against what."""
+        names = dict.fromkeys(row.name for row in self.differences)
+        return [[row for row in self.differences if row.name == name] for name in names]
+
+    def cuts(self, by: str, way: str) -> list[list[Apart]]:
+        """Rows of `apart`, a list for what they were trained at or how much of them is copies, in order."""
+        some = [row for row in self.apart if (row.by, row.way) == (by, way)]
+        parts = dict.fromkeys((row.trained, row.copied) for row in some)
+        return [[row for row in some if (row.trained, row.copied) == part] for part in parts]
 
     def check(self) -> DetectionFile:
         """Itself, if its controls hold.

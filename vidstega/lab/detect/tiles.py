@@ -46,12 +46,14 @@ class Cut:
     Parameters
     ----------
     tiles : triples of 256x256
+    late : of each tile, whether it is of the second half of the scene's time
     frames : triples of whole frames, cut at the middle to half a megapixel where they are larger
     """
 
     scene: Scene
     depth: int
     tiles: tuple[Triple, ...] = field(repr=False)
+    late: tuple[bool, ...] = field(repr=False)
     frames: tuple[Triple, ...] = field(repr=False, default=())
 
 
@@ -75,7 +77,7 @@ def cut_clip(path: Path, seed: tuple[int, ...], *, tiles: int = TILES, frames: i
                 one.take(number - 1, window)
     except VidstegaError:
         return []
-    return [Cut(one.scene, scan.depth, tuple(one.tiles), tuple(one.frames)) for one in found]
+    return [Cut(one.scene, scan.depth, tuple(one.tiles), tuple(one.late), tuple(one.frames)) for one in found]
 
 
 def _luma(scan: Any) -> Iterator[NDArray[Any]]:
@@ -108,6 +110,7 @@ class _Wanted:
         random = np.random.default_rng(seed)
         self.scene = scene
         self.tiles: list[Triple] = []
+        self.late: list[bool] = []
         self.frames: list[Triple] = []
         middles = np.arange(scene.start + 1, scene.stop - 1)
         spots = [(size[1] - TILE) // GRID + 1, (size[0] - TILE) // GRID + 1]
@@ -125,6 +128,7 @@ class _Wanted:
                 triple = np.stack([one[top : top + TILE, left : left + TILE] for one in window])
                 if not _is_blank(triple[1]):
                     self.tiles.append(triple)
+                    self.late.append(2 * middle >= self.scene.start + self.scene.stop)
         if middle in self._whole:
             self.frames.append(np.stack([_half_megapixel(one) for one in window]))
 

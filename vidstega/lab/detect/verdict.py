@@ -5,6 +5,7 @@ sample of 4:2:0, and a stream coded anew without loss says so in its headers. Th
 screen recorders and editors write such streams, too. It counts where the pictures show that they had been
 coded with loss before: then somebody took care to keep every bit of what was not worth it. Who copies a
 lossy video without loss for a reason of their own is found, too, and so is drawn content on a grid of 8.
+Samples that stand alone all over flat places of the first frames are a sign of their own.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from numpy.typing import NDArray
 
 from vidstega import files
 from vidstega.lab.detect.grid import block_line, first_planes
+from vidstega.lab.detect.lonely import lonely_share
 from vidstega.lab.detect.lossless import head_of, lossless_by
 from vidstega.media.scan import scan as scan_file
 from vidstega.media.source import KEY, NONREF, Scan
 
+RAW, LONELY = "raw picture", "lonely samples"
 RAW_BITS = 8.0
 OUTLIER = 50.0
 LINE = 4.5
+ALONE = 0.01
 """From where on a figure is a finding."""
 SMOOTHER = 0.7
 """Below which a share is one."""
@@ -42,7 +46,7 @@ class Finding:
 
     Parameters
     ----------
-    by : "raw picture", "packet outlier", "lossless coding", "block grid", "settings" or
+    by : "raw picture", "packet outlier", "lossless coding", "block grid", "lonely samples", "settings" or
         "smoother signs"
     found : whether it speaks for a message
     figure : what was measured, in `unit`
@@ -119,9 +123,7 @@ def _raw_picture(scan: Scan, bits: NDArray[np.float64], coding: str) -> Finding:
     says = f"packet {at} is as large as raw samples" if found else "no packet is as large as raw samples"
     if large.any() and not found:
         says = "its packets are as large as raw samples" if not few else "it is coded without loss"
-    return Finding(
-        "raw picture", found, float(bits[at]), "bits/luma sample", "0.1 to 4.4", says, at if found else None
-    )
+    return Finding(RAW, found, float(bits[at]), "bits/luma sample", "0.1 to 4.4", says, at if found else None)
 
 
 def _outlier(scan: Scan, bits: NDArray[np.float64]) -> Finding:
@@ -157,14 +159,22 @@ def _coding(coding: str, bits: NDArray[np.float64]) -> Finding:
 
 def _of_lossless(scan: Scan) -> list[Finding]:
     """What else shows of a stream that loses nothing: its pictures' past, and how its encoder was set."""
-    line = block_line(first_planes(scan))
+    frames = first_planes(scan)
+    line, alone = block_line(frames), lonely_share(frames) if scan.depth == 8 else None
     before = "its pictures had been coded with loss before" if line >= LINE else "no earlier coding shows"
     ours = bool(_OUR_X264.search(head_of(scan)))
     says = "its encoder notes the settings of `lsb` transcodes" if ours else "no such settings are noted"
-    return [
+    findings = [
         Finding("block grid", line >= LINE, line, "times the spectrum beside", "0.7 to 3.8", before),
         Finding("settings", ours, float(ours), "(1 is yes)", "0", says),
     ]
+    if alone is not None:
+        low = alone < ALONE
+        flat = (
+            "flat places are as flat as in covers" if low else "in flat places samples stand alone everywhere"
+        )
+        findings.append(Finding(LONELY, not low, alone, "of flat places", "0 to 0.004", flat))
+    return findings
 
 
 def _of_signs(scan: Scan) -> list[Finding]:

@@ -18,7 +18,7 @@ from vidstega.seal.keystream import KeyedRandom, KeyStream
 Plane = NDArray[Any]
 RATES = (0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 """Bits a sample."""
-CONTROL, NULL = "lsb replacement", "cover against cover"
+CONTROL, IDEAL, NULL = "lsb replacement", "lsb, ideal code", "cover against cover"
 CONTROL_ALPHA = 0.5
 """At which the control has to be found."""
 _HALVINGS = 60
@@ -35,7 +35,7 @@ def ways() -> Mapping[str, Way]:
     """All there are; `hill` where it is offered."""
     offered = [name for name in ("lsb", "hill") if name in methods.names()]
     own: dict[str, Way] = {name: Way(_by_method(name), True) for name in offered}
-    return {CONTROL: Way(_replaced, False), **own, "lsb, ideal code": Way(_coded, False)}
+    return {CONTROL: Way(_replaced, False), **own, IDEAL: Way(_coded, False)}
 
 
 def _by_method(name: str) -> Callable[[Plane, float, np.random.Generator, int], Plane]:

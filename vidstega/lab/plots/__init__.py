@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from vidstega.lab.detect.rows import DetectionFile
 from vidstega.lab.plots.beside import memory_budget, survived, users_carried, users_p95, visits, workers
-from vidstega.lab.plots.detection import detection_error, detection_roc, packet_sizes
+from vidstega.lab.plots.detection import detection_content, detection_error, detection_roc, packet_sizes
 from vidstega.lab.plots.matrix import (
     heat_map,
     memory_length,
@@ -34,6 +34,7 @@ from vidstega.lab.users import UsersFile
 
 __all__ = [
     "FIGURES",
+    "detection_content",
     "detection_error",
     "detection_roc",
     "difference",

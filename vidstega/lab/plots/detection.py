@@ -16,7 +16,7 @@ _LOOKS = {
     "hill": (BLUE, "D", "-"),
 }
 _ALPHA = 0.1
-_FILES = {"cover": GREY, "signs": GREEN, "lsb, all": SKY, "lsb, fewest": VERMILION}
+_FILES = {"cover": GREY, "signs": GREEN, "hill": BLUE, "lsb, all": SKY, "lsb, fewest": VERMILION}
 
 
 def _of_tiles(data: DetectionFile, where: str = "tile") -> dict[str, list[Detected]]:
@@ -62,6 +62,29 @@ def detection_roc(data: DetectionFile, ax: Axes, where: str = "tile") -> Axes:
     ax.set_ylabel("hits (share of stegos)")
     ax.set_title("ROC, and the area under it")
     ax.legend(loc="lower right", fontsize=9)
+    return ax
+
+
+def detection_content(data: DetectionFile, ax: Axes) -> Axes:
+    """P_E at the smallest rate on tiles by how much of them is copied, with intervals; columns are thirds."""
+    names = list(dict.fromkeys(row.way for row in data.apart if row.by == "copied"))
+    parts: list[tuple[float, float]] = []
+    for number, name in enumerate(names):
+        rows = [min(part, key=lambda row: row.alpha) for part in data.cuts("copied", name)]
+        parts = [row.copied or (0, 1) for row in rows]
+        at, p_e = np.arange(len(rows)) + 0.15 * (number - (len(names) - 1) / 2), [row.p_e for row in rows]
+        reach = [[row.p_e - row.low for row in rows], [row.high - row.p_e for row in rows]]
+        color, marker, _ = _look(name)
+        label = f"{name}, {rows[0].alpha:g} bits a sample"
+        ax.errorbar(at, p_e, yerr=reach, color=color, marker=marker, linestyle="", capsize=4, label=label)
+    ax.axhline(0.5, color=LIGHT, zorder=0)
+    ax.set_xticks(range(len(parts)), [f"{100 * low:.0f} to {100 * high:.0f} %" for low, high in parts])
+    ax.set_ylim(0, 0.7)
+    ax.set_xlabel("samples that are copies of a frame beside")
+    ax.set_ylabel("error on unseen scenes (share)")
+    ax.set_title("By content")
+    if names:
+        ax.legend(loc="upper right", fontsize=9)
     return ax
 
 
