@@ -34,6 +34,8 @@ from vidstega.service.settings import parse_size
 _LEVEL_S = 2 * users.LIMIT_S
 """A user who has no result by then gives up."""
 _QUEUE = 64
+_METHODS = {"splice": "lsb", "signs": "signs"}
+"""What users of the server ask for, by arm."""
 _CURRENT = """
 import sys
 from pathlib import Path
@@ -95,11 +97,12 @@ def _measure(args: argparse.Namespace, folder: Path) -> Iterator[dict[str, Any]]
 def _job(cover: Path, folder: Path, payload_bytes: int) -> dict[str, int]:
     """What a job is predicted to take of memory, and what one was seen to read and write."""
     before = psutil.Process().io_counters()
-    vidstega.embed(cover, folder / "one.mp4", os.urandom(payload_bytes), key="k", progress=False)
+    how: dict[str, Any] = {"method": _METHODS["splice"], "progress": False}
+    vidstega.embed(cover, folder / "one.mp4", os.urandom(payload_bytes), key="k", **how)
     after = psutil.Process().io_counters()
     (folder / "one.mp4").unlink()
     return {
-        "memory_bytes": vidstega.estimate(cover, payload_bytes).memory_bytes,
+        "memory_bytes": vidstega.estimate(cover, payload_bytes, method=_METHODS["splice"]).memory_bytes,
         "read_bytes": after.read_chars - before.read_chars,
         "written_bytes": after.write_chars - before.write_chars,
     }
@@ -120,7 +123,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
     add("--resolutions", nargs="+", default=["480p", "720p", "1080p", "1440p"])
-    add("--arms", nargs="+", default=["splice", "current"], choices=["splice", "current"])
+    add("--arms", nargs="+", default=["splice", "current"], choices=[*_METHODS, "current"])
     add("--frames", type=int, default=100)
     add("--payload", type=int, default=1000, metavar="BYTES")
     add("--budget", default="4G", help="memory for the server with all its jobs, or for all processes")
@@ -138,7 +141,7 @@ def _climb(arm: str, cover: Path, folder: Path, args: argparse.Namespace) -> lis
         return _climb_current(cover, folder, args)
     kept = folder / "kept"
     kept.mkdir(exist_ok=True)
-    load = users.Load(cover, args.payload, seconds=_LEVEL_S, keep=kept)
+    load = users.Load(cover, args.payload, seconds=_LEVEL_S, keep=kept, method=_METHODS[arm])
     options = (*_options(args), "--queue", str(2 * args.most), *users.NO_RATES)
     with users.serving(folder / f"data-{cover.stem}", *options) as server:
         users.level(server, load, 1)  # the first of all pays for a cold start
@@ -173,7 +176,7 @@ def _crowd(folder: Path, args: argparse.Namespace) -> dict[str, Any]:
     cover = make_cover(folder / "crowd.mp4", frames=args.frames)
     kept = folder / "kept-crowd"
     kept.mkdir()
-    load = users.Load(cover, args.payload, tries=3, seconds=600, keep=kept)
+    load = users.Load(cover, args.payload, tries=3, seconds=600, keep=kept, method=_METHODS["splice"])
     with users.serving(folder / "data-crowd", *_options(args), "--queue", str(_QUEUE)) as server:
         one = _said(users.level(server, load, args.crowd)).model_dump()
     return {"resolution": "480p", "queue": _QUEUE, "tries": load.tries} | one

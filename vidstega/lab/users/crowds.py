@@ -57,6 +57,7 @@ class Load:
     seconds: float = 120.0
     keep: Path | None = None
     """Where results are kept to be read back later; without it they are only counted."""
+    method: str = "auto"
 
 
 def crowd(url: str, load: Load, users: int) -> list[Visit]:
@@ -115,7 +116,7 @@ async def _visit(client: httpx.AsyncClient, load: Load, api_key: str, user: int)
     for refusals in range(load.tries):
         with load.cover.open("rb") as video:  # read as it is sent, so that many clients fit in one process
             form: dict[str, Any] = {
-                "data": {"key": key, "payload": message},
+                "data": {"key": key, "payload": message, "method": load.method},
                 "files": {"video": ("v", video)},
             }
             sent = await client.post("/embed", headers=headers, **form)
