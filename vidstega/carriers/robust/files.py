@@ -23,7 +23,7 @@ from vidstega.clock import Clock
 from vidstega.coding.ira import class_bytes, class_for
 from vidstega.errors import UnsupportedError, VerificationError
 from vidstega.media.coders import Encoding
-from vidstega.media.decode import check_format, decode_span, planes
+from vidstega.media.decode import check_format, decode_span, let_go, planes
 from vidstega.media.encode import code_frames
 from vidstega.media.rewrite import piece_of, rewrite
 from vidstega.media.scan import scan as scan_file
@@ -121,6 +121,7 @@ class AddIn:
         for frame, start, end in zip(frames, self.times.starts, self.times.ends, strict=True):
             if segment.touches(start, end):
                 segment.project(planes(frame)[0], start, end)
+        let_go()
         return segment
 
 
