@@ -148,6 +148,26 @@ def test_what_cannot_be_is_said_and_leaves_nothing(clip, tmp_path):
     assert (tmp_path / "there.mkv").read_bytes() == b"mine"
 
 
+@pytest.mark.parametrize("failures", [1, 2])
+def test_an_encoder_that_stops_is_asked_once_more(failures, clip, tmp_path, monkeypatch):
+    run, tried = Channel._run, []
+
+    def stops(self, source, target, *more):
+        tried.append(target)
+        run(self, source, target, *more)
+        if len(tried) <= failures:
+            raise av.error.ArgumentError(22, "Invalid argument", str(target))
+
+    monkeypatch.setattr(Channel, "_run", stops)
+    if failures == 1:
+        named("crf35").run(clip, tmp_path / "out.mkv")
+        assert len(frames(tmp_path / "out.mkv")) == len(frames(clip))
+    else:
+        with pytest.raises(OutputError, match=r"libx264 stops in the channel crf35 \(Invalid argument\)"):
+            named("crf35").run(clip, tmp_path / "out.mkv")
+        assert not list(tmp_path.glob("out*"))
+
+
 def test_commands_name_what_the_channel_is():
     command = named("480p").command("my clip.mp4", "out.mkv")
     assert "'my clip.mp4'" in command

@@ -23,7 +23,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> SurvivalFile:
     cover = lab.make_cover(tmp_path_factory.mktemp("s") / "c.mp4", width=320, height=240, frames=125, fps=25)
     ways = [(Robust(psnr_db=42, preset="veryfast"), 2), (Robust(psnr_db=42), 9000)]
     how = {"through": ["crf28", "half"], "progress": False}
-    plain = lab.measure_survival(cover, [("lsb", 8)], keys=2, **how)
+    plain = lab.measure_survival(cover, [("lsb", 8)], keys=2, n_jobs=2, **how)
     robust = lab.measure_survival(cover, ways, **how)
     return plain.model_copy(update={"rows": (*plain.rows, *robust.rows)})
 

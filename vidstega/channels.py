@@ -154,12 +154,17 @@ class Channel:
                 replace(self, generations=self.generations - 1).run(first, there, threads=threads)
             finally:
                 first.unlink(missing_ok=True)
-            return
+            return None
         try:
-            self._run(source, there, stop_s, threads)
-        except BaseException:
+            with suppress(av.error.FFmpegError):  # on a busy machine SVT-AV1 may lose count of its frames
+                return self._run(source, there, stop_s, threads)
             there.unlink(missing_ok=True)
-            raise
+            self._run(source, there, stop_s, threads)
+        except BaseException as error:
+            there.unlink(missing_ok=True)
+            if not isinstance(error, av.error.FFmpegError):
+                raise
+            raise OutputError(f"{self.codec} stops in the channel {self.name} ({error.strerror})") from None
 
     def _run(self, source: str | os.PathLike[str], target: Path, stop_s: float | None, threads: int) -> None:
         with reading(source) as container:

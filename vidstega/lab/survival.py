@@ -6,6 +6,7 @@ import os
 import random
 import tempfile
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import Literal
@@ -20,6 +21,7 @@ from vidstega.errors import CapacityError, UnsupportedError
 from vidstega.lab.model import Model, field, figure, load_beside
 from vidstega.lab.schema import Stamp
 from vidstega.lab.stamp import now, stamp
+from vidstega.pool import Pool
 from vidstega.progress import Progress, Report
 from vidstega.results import EmbedResult
 
@@ -77,6 +79,7 @@ def measure_survival(
     *,
     through: str | Sequence[str] | None = None,
     keys: int = 1,
+    n_jobs: int = 1,
     progress: bool | Report | None = None,
 ) -> SurvivalFile:
     """Hide messages in a cover, send them through channels, and count those that come back.
@@ -87,37 +90,47 @@ def measure_survival(
     ways : method and bytes of payload each, such as ``(Robust(psnr_db=48), 256)``
     through : names of channels, all by default
     keys : how often each way is tried, each time with another key and message
+    n_jobs : workers, of the kind that joblib was told of; one takes a way and a key
     """
     names = [channel.name for channel in channels.chosen(through)]
     info = vidstega.probe(cover)
+    calls = [
+        (_try, os.fspath(cover), how, size, names, number) for how, size in ways for number in range(keys)
+    ]
+    tried = Pool(n_jobs).counted(calls, Progress(progress), "survive", "key")
     rows: list[Survived] = []
-    for how, size in Progress(progress).over(ways, "survive", len(ways)):
-        rows += _tried(Path(cover), how, size, names, keys)
+    for how, size in ways:
+        rows += _counted(how, size, names, [one for one in islice(tried, keys) if one is not None])
     told = f"{info.width}x{info.height}, {info.frames} frames, {info.duration_s:.1f} s"
     return SurvivalFile(schema=_SCHEMA, stamp=stamp(), created=now(), cover=told, rows=tuple(rows))
 
 
-def _tried(cover: Path, how: str | Carrier, size: int, names: list[str], keys: int) -> Iterator[Survived]:
-    exact, done = dict.fromkeys(names, 0), []
+def _try(
+    cover: str, how: str | Carrier, size: int, names: list[str], number: int
+) -> tuple[EmbedResult, set[str]] | None:
+    """A message under a key of its own, and the channels it came back from; None if it was refused."""
+    key, payload = f"key {number}", random.Random(f"{size} {number}").randbytes(size)
     with tempfile.TemporaryDirectory(prefix="survival-") as folder:
-        for number in range(keys):
-            stego, key = Path(folder) / f"{number}{cover.suffix}", f"key {number}"
-            payload = random.Random(f"{size} {number}").randbytes(size)
-            try:
-                done.append(vidstega.embed(cover, stego, payload, key=key, method=how, progress=False))
-            except (CapacityError, UnsupportedError):
-                break
-            told = vidstega.survive(stego, key=key, method=how, through=names, progress=False)
-            for row in told.rows:
-                exact[row.channel] += row.exact
-            stego.unlink()
+        stego = Path(folder) / f"stego{Path(cover).suffix}"
+        try:
+            done = vidstega.embed(cover, stego, payload, key=key, method=how, progress=False)
+        except (CapacityError, UnsupportedError):
+            return None
+        told = vidstega.survive(stego, key=key, method=how, through=names, progress=False)
+    return done, {row.channel for row in told.rows if row.exact}
+
+
+def _counted(
+    how: str | Carrier, size: int, names: list[str], tried: Sequence[tuple[EmbedResult, set[str]]]
+) -> Iterator[Survived]:
+    done = [result for result, _ in tried]
     for name in names:
         yield Survived(
             way=_name(how),
             payload_bytes=size,
             channel=name,
             tried=len(done),
-            exact=exact[name],
+            exact=sum(name in exact for _, exact in tried),
             psnr_db=_middle(done, "psnr_db"),
             margin=_middle(done, "margin"),
             growth_bytes=median(one.bytes_after - one.bytes_before for one in done) if done else None,
