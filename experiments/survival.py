@@ -42,7 +42,7 @@ def main() -> None:
     found = found.model_copy(update={"rows": (*fragile.rows, *found.rows)})
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / SURVIVAL).write_text(found.model_dump_json(by_alias=True, indent=1) + "\n", encoding="utf-8")
-    print(found.frame.to_markdown(index=False))
+    print(found.frame.to_string(index=False))
 
 
 if __name__ == "__main__":
