@@ -159,12 +159,13 @@ class Channel:
             with suppress(av.error.FFmpegError):  # on a busy machine SVT-AV1 may lose count of its frames
                 return self._run(source, there, stop_s, threads)
             there.unlink(missing_ok=True)
-            self._run(source, there, stop_s, threads)
-        except BaseException as error:
+            return self._run(source, there, stop_s, threads)
+        except av.error.FFmpegError as error:
             there.unlink(missing_ok=True)
-            if not isinstance(error, av.error.FFmpegError):
-                raise
             raise OutputError(f"{self.codec} stops in the channel {self.name} ({error.strerror})") from None
+        except BaseException:
+            there.unlink(missing_ok=True)
+            raise
 
     def _run(self, source: str | os.PathLike[str], target: Path, stop_s: float | None, threads: int) -> None:
         with reading(source) as container:
