@@ -168,6 +168,13 @@ def test_an_encoder_that_stops_is_asked_once_more(failures, clip, tmp_path, monk
         assert not list(tmp_path.glob("out*"))
 
 
+def test_what_a_decoder_refuses_is_said_of_the_source(clips, tmp_path):
+    huge = clips / "broken" / "hugesize_vp9_12336x12336.webm"
+    with pytest.raises(InputError, match=r"hugesize_vp9_12336x12336.webm cannot be decoded"):
+        named("crf40").run(huge, tmp_path / "out.mkv")
+    assert not list(tmp_path.iterdir())
+
+
 def test_commands_name_what_the_channel_is():
     command = named("480p").command("my clip.mp4", "out.mkv")
     assert "'my clip.mp4'" in command

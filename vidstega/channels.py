@@ -211,13 +211,16 @@ def _decoded(container: Any, stream: Any, stop_s: float | None, threads: int) ->
     stream.codec_context.thread_count = threads
     stream.codec_context.thread_type = "AUTO" if threads > 1 else "NONE"
     begin = None
-    for packet in packets_of(container, stream):
-        with suppress(av.error.InvalidDataError):  # a damaged frame is left out, as players do
-            for frame in stream.codec_context.decode(packet if packet.size else None):
-                begin = frame.time if begin is None else begin
-                if stop_s is not None and frame.time - begin >= stop_s:
-                    return
-                yield frame
+    try:
+        for packet in packets_of(container, stream):
+            with suppress(av.error.InvalidDataError):  # a damaged frame is left out, as players do
+                for frame in stream.codec_context.decode(packet if packet.size else None):
+                    begin = frame.time if begin is None else begin
+                    if stop_s is not None and frame.time - begin >= stop_s:
+                        return
+                    yield frame
+    except av.error.FFmpegError as error:
+        raise InputError(f"{container.name} cannot be decoded ({error.strerror})") from None
 
 
 def _filtered(
