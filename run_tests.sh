@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 source scripts/venv.sh
+export OPENBLAS_NUM_THREADS=1 # there are as many workers as cores; more threads would wait for each other
 
 "$python" -m ruff check .
 "$python" -m ruff format --check .

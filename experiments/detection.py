@@ -3,15 +3,10 @@
     python experiments/detection.py [FOLDER] [--tiles 18] [--frames 1] [--jobs 2] [--out results/local]
 
 Writes ``detection.json`` beside the stress results, from where ``vidstega report`` takes it, and prints what
-may be said. Without a folder it is tried on synthetic video, which is marked as no evidence. NumPy's threads
-are held to one, since they stand in each other's way on matrices of this size.
+may be said. Without a folder it is tried on synthetic video, which is marked as no evidence.
 """
 
 from __future__ import annotations
-
-import os
-
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import tempfile

@@ -5,8 +5,11 @@ In a test module: ``from conftest import requires_ffmpeg`` and put it on a test 
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: waiting threads take the cores
 
 import pytest
 

@@ -12,12 +12,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 OUTER = 7
 _STRENGTHS = 10.0 ** np.arange(-2, 5)
 _CLIP = 8.0
 _RESAMPLED = 2000
 _POINTS = np.linspace(0, 1, 33)
+_NUMPY = ThreadpoolController()
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -180,10 +182,11 @@ class Ridge:
         mean, spread = root.mean(axis=0), root.std(axis=0)
         spread[spread < 1e-9] = np.inf
         scaled = np.clip((root - mean) / spread, -_CLIP, _CLIP) * say
-        values, basis = _principal(scaled)
         target = np.where(stego, 1.0, -1.0)
-        strength = _strength(values, basis, target, groups)
-        weights = scaled.T @ (basis @ (basis.T @ target / (values + strength)))
+        with _NUMPY.limit(limits=1, user_api="blas"):  # on busy cores its threads wait for each other
+            values, basis = _principal(scaled)
+            strength = _strength(values, basis, target, groups)
+            weights = scaled.T @ (basis @ (basis.T @ target / (values + strength)))
         return cls(mean, spread, weights * say)
 
     def scores(self, x: Vector) -> Vector:
