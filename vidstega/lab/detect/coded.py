@@ -64,7 +64,8 @@ def measure_robust(
         raise DetectionError(
             f"robust can be tried on {len(found)} of {len(calls)} videos; give {LEAST_GROUPS} or more"
         )
-    return tuple(_rows(found, seed))
+    with learn.one_thread():
+        return tuple(_rows(found, seed))
 
 
 def _rows(found: Sequence[Features], seed: int) -> Iterator[Detected]:

@@ -7,19 +7,19 @@ same figures.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import threadpool_limits
 
 OUTER = 7
 _STRENGTHS = 10.0 ** np.arange(-2, 5)
 _CLIP = 8.0
 _RESAMPLED = 2000
 _POINTS = np.linspace(0, 1, 33)
-_NUMPY = ThreadpoolController()
 
 Vector = NDArray[np.float64]
 Labels = NDArray[np.int64]
@@ -47,6 +47,11 @@ class Errors:
     best: float
     auc: float
     roc: tuple[float, ...]
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Context in which linear algebra takes one thread: on busy cores NumPy's wait for each other."""
+    return threadpool_limits(limits=1, user_api="blas")  # type: ignore[no-any-return]
 
 
 def scores(
@@ -183,10 +188,9 @@ class Ridge:
         spread[spread < 1e-9] = np.inf
         scaled = np.clip((root - mean) / spread, -_CLIP, _CLIP) * say
         target = np.where(stego, 1.0, -1.0)
-        with _NUMPY.limit(limits=1, user_api="blas"):  # on busy cores its threads wait for each other
-            values, basis = _principal(scaled)
-            strength = _strength(values, basis, target, groups)
-            weights = scaled.T @ (basis @ (basis.T @ target / (values + strength)))
+        values, basis = _principal(scaled)
+        strength = _strength(values, basis, target, groups)
+        weights = scaled.T @ (basis @ (basis.T @ target / (values + strength)))
         return cls(mean, spread, weights * say)
 
     def scores(self, x: Vector) -> Vector:

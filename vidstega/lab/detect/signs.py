@@ -113,7 +113,8 @@ def measure_signs(
     for size in sizes:
         pairs = [one[size] for one in found if size in one]
         if len(pairs) >= LEAST_GROUPS:
-            rows += _rows(pairs, size, seed)
+            with learn.one_thread():
+                rows += _rows(pairs, size, seed)
     if not rows:
         raise DetectionError(
             f"fewer than {LEAST_GROUPS} of {len(calls)} videos take a message in signs; give more H.264 clips"

@@ -98,7 +98,8 @@ class Trials:
         kinds = dict.fromkeys(kind[:2] for one in self.scenes for kind in one.vectors)
         tasks = [(*kind, detector) for kind in kinds if kind != ("frame", "") for detector in DETECTORS]
         calls = [(self._way if task[1] else self._null, *task) for task in tasks]
-        told = dict(zip(tasks, pool.counted(calls, progress, "learn", "detector"), strict=True))
+        with learn.one_thread():
+            told = dict(zip(tasks, pool.counted(calls, progress, "learn", "detector"), strict=True))
         return {
             "rows": tuple(row for one in told.values() for row in one.rows),
             "apart": tuple(row for one in told.values() for row in one.apart),
