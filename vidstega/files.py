@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import secrets
 import shutil
 import stat
 import sys
@@ -229,17 +230,30 @@ def private_folder(beside: Path | None) -> Iterator[Path]:
     try:
         where = Path(tempfile.gettempdir()) if beside is None else beside
         _remove_litter(where)
-        made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=where))
     except OSError as error:
-        name = beside or "the folder of temporary files"
-        raise OutputError(f"{name} cannot be written: {error.strerror or error}") from None
-    lock = _lock(made)
-    try:
+        raise _no_folder(beside, error) from None
+    made, lock = where / f"{_PREFIX}{secrets.token_hex(8)}", None
+    try:  # a signal may come as soon as it is there
+        try:
+            made.mkdir(0o700)
+        except OSError as error:
+            raise _no_folder(beside, error) from None
+        lock = _lock(made)
         yield made
     finally:
-        remove(made)
-        if lock is not None:
-            os.close(lock)
+        try:
+            remove(made)
+        except BaseException:  # a signal, after which nobody would
+            remove(made)
+            raise
+        finally:
+            if lock is not None:
+                os.close(lock)
+
+
+def _no_folder(beside: Path | None, error: OSError) -> OutputError:
+    name = beside or "the folder of temporary files"
+    return OutputError(f"{name} cannot be written: {error.strerror or error}")
 
 
 @contextlib.contextmanager
