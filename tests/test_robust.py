@@ -228,6 +228,16 @@ def test_it_survives_scaling_to_half_its_size(stego):
     assert reading(half).message == MESSAGE
 
 
+def test_a_picture_that_was_stretched_is_found_by_a_deep_reader(cover):
+    usual = [(plane[:, 7:633].copy(), *times) for plane, *times in cover]  # 16:9
+    narrow = [
+        (plane.reshape(HEIGHT, -1, 2).mean(axis=2).round().astype(np.uint8), *times)
+        for plane, *times in written(usual, level=LEVELS[8])
+    ]
+    assert reading(narrow).message is None
+    assert reading(narrow, deep=True).message == MESSAGE
+
+
 @pytest.mark.parametrize(("gain", "offset"), [(1.0, 6.0), (1.03, 0.0), (0.97, -7.0), (219 / 255, 16.0)])
 def test_it_survives_brightness_and_contrast(stego, gain, offset):
     changed = [

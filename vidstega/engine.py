@@ -142,7 +142,8 @@ def extract(
         returned
     method : only if it was your own object
     n_jobs : workers, as for `embed`
-    deep : try every key frame as the start, for a video that was cut or joined since
+    deep : try every key frame as the start, for a video that was cut or joined since; of `robust` also look
+        for more than 20 s cut off at the start, for crops, and for pictures stretched to another shape
     overwrite : replace an existing file `out`; pipes and devices are written to in any case
 
     Raises

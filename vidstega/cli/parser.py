@@ -102,7 +102,8 @@ def _add_extract(commands: Any) -> None:
     parser.add_argument("stego", metavar="STEGO", help="video that carries it")
     out = "file, pipe or device to write once all of it is proved; - is standard output"
     parser.add_argument("--out", metavar="FILE", required=True, help=out)
-    parser.add_argument("--deep", action="store_true", help="try every key frame: the video was cut since")
+    deep = "look longer: the video was cut, or one with a robust message cropped or stretched, since"
+    parser.add_argument("--deep", action="store_true", help=deep)
     parser.add_argument("--method", metavar="NAME", help="robust is not looked for unasked")
     _add_work(parser)
     parser.add_argument("--overwrite", action="store_true", help="replace the output if it is a file")

@@ -38,6 +38,9 @@ _MOST_CLASSES = 8
 _DARK, _BRIGHT = 19.5, 232.0
 _ROUGH = 24  # pixels
 _CROPS = tuple(0.005 * i for i in range(1, 21))
+_SHAPES = (16 / 9, 4 / 3, 1.0, 3 / 4, 9 / 16)
+_SAME_SHAPE = 0.02
+_COARSE = (30, 15)  # cells across
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def grids(pictures: Sequence[Picture], sample_aspect: float = 1.0, deep: bool = 
     ----------
     pictures : what may be the active picture, in pixels of the frames at hand
     sample_aspect : width over height of a pixel
-    deep : also pictures that have lost up to 10 % of width and height at their edges
+    deep : also pictures that have lost up to 10 % of width and height at their edges, and those that were
+        stretched to another shape from a usual one
     """
     found: list[Candidate] = []
     for picture in pictures:
@@ -76,7 +80,7 @@ def grids(pictures: Sequence[Picture], sample_aspect: float = 1.0, deep: bool = 
         for blocks in (own, *(other for other in _BLOCKS if other > own)):
             found += _alike(picture, 0, blocks, None, likely=blocks == own)
     if deep:
-        found += _uncropped(pictures[0], sample_aspect)
+        found += [*_uncropped(pictures[0], sample_aspect), *_unstretched(pictures[0], sample_aspect)]
     return [one for one in found if min(one.grid.cell) >= 4 and one.grid.cells > 8]
 
 
@@ -99,10 +103,20 @@ def _uncropped(picture: Picture, sample_aspect: float) -> list[Candidate]:
         width, height = picture.width / (1 - part), picture.height / (1 - part)
         left, top = picture.left - (width - picture.width) / 2, picture.top - (height - picture.height) / 2
         whole = Picture(width, height, left, top)
-        for across in (30, 15):
-            grid = Grid.of(whole, across, width * sample_aspect / height)
-            found.append(Candidate(grid, across, False, min(grid.cell) >= _ROUGH))
+        found += _coarse(whole, width * sample_aspect / height)
     return found
+
+
+def _unstretched(picture: Picture, sample_aspect: float) -> list[Candidate]:
+    """Coarse grids over a picture that had one of the usual shapes before."""
+    own = picture.width * sample_aspect / picture.height
+    shapes = [shape for shape in _SHAPES if abs(shape / own - 1) > _SAME_SHAPE]
+    return [one for shape in shapes for one in _coarse(picture, shape)]
+
+
+def _coarse(picture: Picture, aspect: float) -> list[Candidate]:
+    grids = {across: Grid.of(picture, across, aspect) for across in _COARSE}
+    return [Candidate(grid, across, False, min(grid.cell) >= _ROUGH) for across, grid in grids.items()]
 
 
 class Reader:
