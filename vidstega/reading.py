@@ -33,7 +33,7 @@ class Opened(Iterator[bytes]):
 
 
 def locate(scan: Scan, key: Key, method: How | None, *, deep: bool = False) -> tuple[Carrier, Found]:
-    for carrier in carriers.to_search(method):
+    for carrier in sorted(carriers.to_search(method), key=lambda one: not one.suspects(scan)):
         with contextlib.suppress(PayloadError):
             return carrier, carrier.locate(scan, key, deep=deep)
     raise PayloadError

@@ -209,6 +209,10 @@ class Carrier(ABC):
             If none opens.
         """
 
+    def suspects(self, scan: Scan) -> bool:
+        """Whether the packets alone look as if this family carries here: then it is looked for first."""
+        return False
+
     def read(
         self, scan: Scan, found: Any, spool: Path, work: Work, *, stage: str, plan: Any = None
     ) -> NDArray[np.uint64]:

@@ -100,6 +100,9 @@ class Samples(Carrier):
         known = {self.method: self.how}
         return find(scan, key, lambda name: known.get(name) or methods.registered(name), deep=deep)
 
+    def suspects(self, scan: Scan) -> bool:
+        return bool(scan.raw_pictures.any())
+
     def read(
         self,
         scan: Scan,
