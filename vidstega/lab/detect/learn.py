@@ -187,8 +187,8 @@ class Ridge:
         mean, spread = root.mean(axis=0), root.std(axis=0)
         spread[spread < 1e-9] = np.inf
         scaled = np.clip((root - mean) / spread, -_CLIP, _CLIP) * say
-        target = np.where(stego, 1.0, -1.0)
         values, basis = _principal(scaled)
+        target = np.where(stego, 1.0, -1.0)
         strength = _strength(values, basis, target, groups)
         weights = scaled.T @ (basis @ (basis.T @ target / (values + strength)))
         return cls(mean, spread, weights * say)
